@@ -1,0 +1,216 @@
+/* The class table, and which operator codes the builders of liv/ can compose.
+ *
+ * Rows are append-only: a row's number is its place, and genomes on disk depend on it. A code has a
+ * plain row exactly when sr_code_check() accepts it (a test goes through all codes), so `op:CODE`
+ * always resolves to a class. */
+#include "liv/class.h"
+
+#include <string.h>
+
+#define SA   SR_FAMILY_SA
+#define REC  SR_FAMILY_REC
+#define CONV SR_FAMILY_GCONV
+#define MEM  SR_FAMILY_GMEMLESS
+
+/* One plain row, one differential row. */
+#define PLAIN(number, name, family, f, t, s, n, c, text)                                           \
+    { number, name, {f, t, s, n, c}, false, family, text }
+#define DIFF(number, name, family, f, t, s, n, c, text)                                            \
+    { number, name "-Diff", {f, t, s, n, c}, true, family, "differential " text }
+
+/* Attention for the featurizers 1 to 4, and with one head for 1 and 2. */
+#define ATTENTION(ROW, number, name, s, n, text)                                                   \
+    ROW(number, name "-1", SA, 1, 2, s, n, 3, text),                                               \
+        ROW(number + 1, name "-2", SA, 2, 2, s, n, 3, text ", 3-tap convolution on q, k, v"),      \
+        ROW(number + 2, name "-3", SA, 3, 2, s, n, 3, text ", k and v repeated 4 times"),          \
+        ROW(number + 3, name "-4", SA, 4, 2, s, n, 3, text ", k and v repeated 2 times")
+#define ONE_HEAD(number, name, s, n, text)                                                         \
+    PLAIN(number, name "-1-1H", SA, 1, 2, s, n, 2, text ", one head"),                             \
+        PLAIN(number + 1, name "-2-1H", SA, 2, 2, s, n, 2,                                         \
+              text ", one head, 3-tap convolution on q, k, v")
+
+#define SOFTMAX "softmax attention"
+#define LINEAR  "linear attention"
+#define SLIDING "sliding-window "
+#define MAMBA16 "selective state space (Mamba), 16 states a channel"
+#define MAMBA2  "selective state space (Mamba), 2 states a channel"
+#define SHORT   "gated short convolution, 3 taps"
+#define LONG    "gated long convolution, implicit filter (Hyena)"
+
+static const sr_class classes[] = {
+    ATTENTION(PLAIN, 1, "SA", 1, 2, SOFTMAX),
+    PLAIN(5, "Rec-1", REC, 5, 4, 1, 1, 1, MAMBA16),
+    PLAIN(6, "Rec-2", REC, 6, 4, 1, 1, 1, MAMBA2),
+    PLAIN(7, "GConv-1", CONV, 7, 3, 1, 1, 1, SHORT),
+    PLAIN(8, "GConv-2", CONV, 8, 3, 1, 1, 1, LONG),
+    PLAIN(9, "GMemless", MEM, 9, 1, 1, 4, 2, "gated memoryless unit with swish (SwiGLU)"),
+    ATTENTION(DIFF, 10, "SA", 1, 2, SOFTMAX),
+    DIFF(14, "Rec-1", REC, 5, 4, 1, 1, 1, MAMBA16),
+    DIFF(15, "Rec-2", REC, 6, 4, 1, 1, 1, MAMBA2),
+    DIFF(16, "GConv-1", CONV, 7, 3, 1, 1, 1, SHORT),
+    DIFF(17, "GConv-2", CONV, 8, 3, 1, 1, 1, LONG),
+    /* Not in the paper's pool: the other codes. */
+    ATTENTION(PLAIN, 18, "LA", 1, 1, LINEAR),
+    ATTENTION(PLAIN, 22, "SWA", 2, 2, SLIDING SOFTMAX),
+    ATTENTION(PLAIN, 26, "RA", 1, 3, "ReLU attention"),
+    ATTENTION(PLAIN, 30, "ZA", 1, 4, "swish attention"),
+    ATTENTION(PLAIN, 34, "LWA", 2, 1, SLIDING LINEAR),
+    ATTENTION(PLAIN, 38, "RWA", 2, 3, SLIDING "ReLU attention"),
+    ATTENTION(PLAIN, 42, "ZWA", 2, 4, SLIDING "swish attention"),
+    ONE_HEAD(46, "SA", 1, 2, SOFTMAX),
+    ONE_HEAD(48, "LA", 1, 1, LINEAR),
+    ONE_HEAD(50, "SWA", 2, 2, SLIDING SOFTMAX),
+    ONE_HEAD(52, "RA", 1, 3, "ReLU attention"),
+    ONE_HEAD(54, "ZA", 1, 4, "swish attention"),
+    ONE_HEAD(56, "LWA", 2, 1, SLIDING LINEAR),
+    ONE_HEAD(58, "RWA", 2, 3, SLIDING "ReLU attention"),
+    ONE_HEAD(60, "ZWA", 2, 4, SLIDING "swish attention"),
+    PLAIN(62, "GConv-2-Band", CONV, 8, 3, 2, 1, 1, LONG " cut to the window"),
+    PLAIN(63, "GLU", MEM, 9, 1, 1, 1, 2, "gated memoryless unit without activation (bilinear)"),
+    PLAIN(64, "ReGLU", MEM, 9, 1, 1, 3, 2, "gated memoryless unit with ReLU"),
+};
+
+int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }
+
+const sr_class *sr_class_get(int number) {
+    return number >= 1 && number <= sr_class_count() ? &classes[number - 1] : NULL;
+}
+
+const sr_class *sr_class_find(const char *name) {
+    for (int i = 0; i < sr_class_count(); i++)
+        if (strcmp(classes[i].name, name) == 0) return &classes[i];
+    return NULL;
+}
+
+static bool same_code(sr_code a, sr_code b) {
+    return a.featurizer == b.featurizer && a.token_mixing == b.token_mixing &&
+           a.sparsity == b.sparsity && a.nonlinearity == b.nonlinearity &&
+           a.channel_mixing == b.channel_mixing;
+}
+
+const sr_class *sr_class_of_code(sartor_context *ctx, sr_code code) {
+    if (sr_code_check(ctx, code) != SARTOR_OK) return NULL;
+    for (int i = 0; i < sr_class_count(); i++)
+        if (!classes[i].differential && same_code(classes[i].code, code)) return &classes[i];
+    sr_fail(ctx, SARTOR_INVALID, "no class has this code");
+    return NULL;
+}
+
+/* Each token mixing states what it takes from its featurizer and what it can do with it. */
+
+static const char *attention_fault(sr_code code) {
+    if (code.featurizer > 4) return "low-rank token mixing needs q, k and v: featurizer 1 to 4";
+    if (code.channel_mixing == 1)
+        return "attention over diagonal channels: each channel would need a head of its own";
+    if (code.channel_mixing == 2 && sr_code_kv_repeat(code) > 1)
+        return "dense channels are one head, which leaves nothing to repeat k and v over: "
+               "featurizer 1 or 2";
+    return NULL;
+}
+
+static const char *convolution_fault(sr_code code) {
+    if (code.featurizer != 7 && code.featurizer != 8)
+        return "scaled Toeplitz token mixing needs gates and a kernel: featurizer 7 or 8";
+    if (code.nonlinearity != 1)
+        return "a nonlinearity over C K B would need the whole length x length matrix of every "
+               "channel";
+    if (code.channel_mixing != 1)
+        return "scaled Toeplitz token mixing has one kernel for each channel: diagonal channels";
+    if (code.sparsity != 1 && code.featurizer == 7)
+        return "the kernel of featurizer 7 has 3 taps, it is banded already";
+    return NULL;
+}
+
+static const char *recurrence_fault(sr_code code) {
+    if (code.featurizer != 5 && code.featurizer != 6)
+        return "semi-separable token mixing needs a state: featurizer 5 or 6";
+    if (code.sparsity != 1) return "a recurrence has no band: its state reaches back to the start";
+    if (code.nonlinearity != 1)
+        return "a nonlinearity over C A B would need the whole length x length matrix, which a "
+               "recurrence never forms";
+    if (code.channel_mixing != 1)
+        return "semi-separable token mixing has one state for each channel: diagonal channels";
+    return NULL;
+}
+
+static const char *memoryless_fault(sr_code code) {
+    if (code.featurizer != 9) return "diagonal token mixing needs a gate and a value: featurizer 9";
+    if (code.sparsity != 1) return "diagonal token mixing has no band: it sees one token";
+    if (code.nonlinearity == 2) return "softmax over one token is constant";
+    if (code.channel_mixing != 2)
+        return "the expanded features must be projected back: dense channels";
+    return NULL;
+}
+
+sartor_status sr_code_check(sartor_context *ctx, sr_code code) {
+    const struct {
+        const char *name;
+        int value, last;
+    } fields[] = {{"featurizer", code.featurizer, 9},
+                  {"token mixing", code.token_mixing, 4},
+                  {"sparsity", code.sparsity, 2},
+                  {"nonlinearity", code.nonlinearity, 4},
+                  {"channel mixing", code.channel_mixing, 3}};
+    for (int i = 0; i < 5; i++)
+        if (fields[i].value < 1 || fields[i].value > fields[i].last)
+            return sr_fail(ctx, SARTOR_INVALID, "%s %d is not in 1..%d", fields[i].name,
+                           fields[i].value, fields[i].last);
+    const char *fault = NULL;
+    switch (code.token_mixing) {
+    case 1:
+        fault = memoryless_fault(code);
+        break;
+    case 2:
+        fault = attention_fault(code);
+        break;
+    case 3:
+        fault = convolution_fault(code);
+        break;
+    default:
+        fault = recurrence_fault(code);
+        break;
+    }
+    return fault == NULL ? SARTOR_OK : sr_fail(ctx, SARTOR_INVALID, "%s", fault);
+}
+
+static const struct {
+    const char *name, *features[2];
+} families[] = {
+    [SA] = {"SA", {"K", "V"}},
+    [REC] = {"Rec", {"B", "C"}},
+    [CONV] = {"GConv", {"B", "C"}},
+    [MEM] = {"GMemless", {"gate", NULL}},
+};
+
+static bool is_family(sr_family family) { return family >= SA && family <= MEM; }
+
+int sr_family_features(sr_family family) {
+    return !is_family(family) ? 0 : families[family].features[1] != NULL ? 2 : 1;
+}
+
+const char *sr_family_feature_name(sr_family family, int index) {
+    return index >= 0 && index < sr_family_features(family) ? families[family].features[index] : "";
+}
+
+const char *sr_family_name(sr_family family) {
+    return is_family(family) ? families[family].name : "";
+}
+
+/* Per token: k and v are [heads / repeat, head dim] ([1, width] with one head), B and C of a
+ * recurrence [states], the gates of a convolution [width], the gate of a memoryless unit [ff]. */
+int sr_class_feature_shape(const sr_class *class_, int index) {
+    if (index < 0 || index >= sr_family_features(class_->family)) return 0;
+    int shape = 1;
+    if (class_->family == SA)
+        shape = class_->code.channel_mixing == 2 ? 9 : sr_code_kv_repeat(class_->code);
+    if (class_->family == REC) shape = sr_code_states(class_->code);
+    return ((int)class_->family * 100 + shape) * 2 + class_->differential;
+}
+
+int sr_code_kv_repeat(sr_code code) {
+    return code.featurizer == 3 ? 4 : code.featurizer == 4 ? 2 : 1;
+}
+
+int sr_code_states(sr_code code) {
+    return code.featurizer == 5 ? 16 : code.featurizer == 6 ? 2 : 0;
+}

@@ -1,0 +1,83 @@
+/* attention: causal softmax attention with grouped heads and an optional window, and its entrywise
+ * relatives (weights map(score) / (position + 1)) without a softmax.
+ *
+ * Past tokens come from the rings state[0] (keys) and state[1] (values), which are only read here:
+ * cache_write puts this call's keys and values into them afterwards. No buffer is longer than
+ * linear in the length: scores live in one tile, and backward recomputes them from the saved
+ * log-sum-exp of every row and head (Dao et al. 2022). */
+#include "op/attention.h"
+#include <inttypes.h>
+
+SR_DECLARE(attention_forward)
+SR_DECLARE(attention_backward)
+
+sartor_status sr_attention_check(sartor_context *ctx, const char *op, sr_call *c) {
+    const int H = c->attr.attention.heads, KV = c->attr.attention.kv_heads,
+              hd = c->attr.attention.head_dim;
+    const int64_t rows = c->in[0].rows;
+    if (H < 1 || KV < 1 || H % KV != 0)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "%s: %d query heads are no multiple of %d key-value heads", op, H, KV);
+    if (hd < 2 || hd > SR_MAX_HEAD_DIM || hd % 2 != 0)
+        return sr_fail(ctx, SARTOR_INVALID, "%s: head dimension %d is not an even number in 2..%d",
+                       op, hd, SR_MAX_HEAD_DIM);
+    if (c->attr.attention.window < 0)
+        return sr_fail(ctx, SARTOR_INVALID, "%s: the window %" PRId64 " is negative", op,
+                       c->attr.attention.window);
+    SR_TRY(sr_expect_shape(ctx, op, "q", &c->in[0], rows, (int64_t)H * hd));
+    SR_TRY(sr_expect_shape(ctx, op, "k", &c->in[1], rows, (int64_t)KV * hd));
+    SR_TRY(sr_expect_shape(ctx, op, "v", &c->in[2], rows, (int64_t)KV * hd));
+    sr_set_out(c, rows, (int64_t)H * hd, SR_ACT);
+    return SARTOR_OK;
+}
+
+static sartor_status check(sartor_context *ctx, sr_call *c) {
+    SR_TRY(sr_attention_check(ctx, "attention", c));
+    if (c->attr.attention.map < SR_MAP_NONE || c->attr.attention.map > SR_MAP_SWISH)
+        return sr_fail(ctx, SARTOR_INVALID, "attention: there is no map %d",
+                       (int)c->attr.attention.map);
+    for (int s = 0; s < 2; s++)
+        if (c->state[s].capacity > 0 &&
+            (c->state[s].width != c->in[1].cols || c->state[s].capacity != c->state[0].capacity))
+            return sr_fail(ctx, SARTOR_INVALID,
+                           "attention: a cache of %" PRId64 " x %" PRId64
+                           " does not fit keys and values of width %" PRId64,
+                           c->state[s].capacity, c->state[s].width, c->in[1].cols);
+    return SARTOR_OK;
+}
+
+/* Every query sees its window of what is before it, as far as the cache reaches. */
+static double flops(const sr_call *c) {
+    const int64_t W = c->attr.attention.window;
+    int64_t past = sr_attention_past(c);
+    double pairs = 0;
+    for (int64_t t = 0; t < c->length; t++) {
+        int64_t seen = past + t + 1;
+        pairs += (double)(W > 0 && W < seen ? W : seen);
+    }
+    return 4.0 * pairs * (double)c->batch * c->attr.attention.heads * c->attr.attention.head_dim;
+}
+
+static int64_t saved(const sr_call *c) {
+    return c->attr.attention.map == SR_MAP_SOFTMAX ? c->in[0].rows * c->attr.attention.heads : 0;
+}
+
+static int64_t scratch(const sr_call *c, bool backward) {
+    return backward ? sr_attention_scratch_backward(c) : sr_attention_scratch_forward(c);
+}
+
+const sr_op sr_op_attention = {
+    .name = "attention",
+    .summary = "causal attention: softmax(scale q k^T) v, or map(scale q k^T) v / (position + 1)",
+    .inputs = "q k v",
+    .n_in = 3,
+    .n_state = 2,
+    .backward_in = 1u << 0 | 1u << 1 | 1u << 2,
+    .backward_out = true,
+    .check = check,
+    .flops = flops,
+    .saved = saved,
+    .scratch = scratch,
+    .forward = SR_KERNELS(attention_forward),
+    .backward = SR_KERNELS(attention_backward),
+};

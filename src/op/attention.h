@@ -1,0 +1,65 @@
+/* What the attention operators and their kernels agree on: limits and the layout of scratch. */
+#ifndef SR_OP_ATTENTION_H
+#define SR_OP_ATTENTION_H
+
+#include "op/op.h"
+
+enum {
+    SR_MAX_HEAD_DIM = 2048,
+    SR_ATTENTION_LANES = 32,   /* queries of a tile, at most: two vectors */
+    SR_ATTENTION_KEYS = 64,    /* keys of a tile */
+    SR_ATTENTION_STRETCH = 512, /* past keys that one thread reads at a time for a single query */
+    SR_LINEAR_CHUNK = 64       /* tokens between two updates of the state of linear attention */
+};
+
+/* Fails unless heads and shapes fit each other; sets the output. `op` is named in messages. */
+sartor_status sr_attention_check(sartor_context *ctx, const char *op, sr_call *c);
+
+/* Tokens before this call that the state still holds. */
+static inline int64_t sr_attention_past(const sr_call *c) {
+    if (c->state[0].data == NULL) return 0;
+    return c->position < c->state[0].capacity ? c->position : c->state[0].capacity;
+}
+
+/* Padded sizes: every block of scratch is whole vectors long and starts on a cache line. */
+static inline int64_t sr_attention_width(const sr_call *c) {
+    return (c->attr.attention.head_dim + 15) / 16 * 16;
+}
+static inline int64_t sr_attention_padded(int64_t keys) {
+    return (keys + SR_ATTENTION_KEYS - 1) / SR_ATTENTION_KEYS * SR_ATTENTION_KEYS +
+           SR_ATTENTION_KEYS;
+}
+
+/* A single query per sequence over its past: the past is split into stretches. */
+static inline bool sr_attention_single(const sr_call *c) {
+    return c->length == 1 && c->state[0].data != NULL;
+}
+static inline int64_t sr_attention_stretches(const sr_call *c) {
+    return (sr_attention_past(c) + 1 + SR_ATTENTION_STRETCH - 1) / SR_ATTENTION_STRETCH;
+}
+/* Floats of the result of one stretch: weighted sums, then maximum and sum of every head. */
+static inline int64_t sr_attention_partial(const sr_call *c) {
+    return c->attr.attention.heads * (sr_attention_width(c) + 2);
+}
+
+/* Floats of one thread's region. Forward: keys and values, then queries and outputs (transposed),
+ * a score tile, running maxima and sums. Backward: keys, values and their gradients, then queries
+ * and output gradients in both orders, query gradients, two score tiles, row statistics. */
+static inline int64_t sr_attention_region_forward(const sr_call *c) {
+    const int64_t w = sr_attention_width(c), lanes = SR_ATTENTION_LANES;
+    return 2 * sr_attention_padded(sr_attention_past(c) + c->length) * w + 2 * w * lanes +
+           SR_ATTENTION_KEYS * lanes + 4 * lanes;
+}
+static inline int64_t sr_attention_region_backward(const sr_call *c) {
+    const int64_t w = sr_attention_width(c), lanes = SR_ATTENTION_LANES;
+    return 4 * sr_attention_padded(c->length) * w + 5 * w * lanes +
+           2 * SR_ATTENTION_KEYS * lanes + 4 * lanes;
+}
+/* Linear attention: the state of a head, a chunk of keys and values, and a tile as above. */
+static inline int64_t sr_linear_region(const sr_call *c) {
+    const int64_t w = sr_attention_width(c), lanes = SR_ATTENTION_LANES;
+    return w * w + 2 * SR_LINEAR_CHUNK * w + 4 * w * SR_LINEAR_CHUNK + 2 * SR_LINEAR_CHUNK * lanes +
+           4 * lanes;
+}
+
+#endif

@@ -1,0 +1,47 @@
+/* What an operator needs to know besides its inputs: one small struct per operator. Constants that
+ * are computed from a size (softmax scale, norm epsilon) are stored here, never recomputed. */
+#ifndef SR_OP_ATTR_H
+#define SR_OP_ATTR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Entrywise maps; the numbers are those of the nonlinearity field of an operator code (STAR). */
+typedef enum sr_map_kind { SR_MAP_NONE = 1, SR_MAP_SOFTMAX = 2, SR_MAP_RELU = 3, SR_MAP_SWISH = 4 } sr_map_kind;
+
+typedef union sr_attr {
+    struct {
+        double epsilon;
+    } norm;
+    struct {
+        int sign;  /* +1 or -1: y = residual + sign * x W^T */
+        bool real; /* output is SR_REAL though there is no residual */
+    } linear;
+    struct {
+        int head_dim;
+    } rope;
+    struct {
+        int heads, kv_heads, head_dim;
+        int64_t window; /* positions seen, the present one included; 0: all */
+        sr_map_kind map;
+        double scale; /* of q.k */
+    } attention;
+    struct {
+        int taps;
+        bool silu; /* SiLU on the result */
+    } conv;
+    struct {
+        sr_map_kind map; /* of the first factor */
+    } gate;
+    struct {
+        int states; /* N, per channel */
+    } scan;
+    struct {
+        int features;   /* of a position */
+        int64_t period; /* length that positions are scaled to */
+        int64_t length; /* rows of the filter: lags */
+        int64_t band;   /* lags from here on are 0; 0: none */
+    } filter;
+} sr_attr;
+
+#endif

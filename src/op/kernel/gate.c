@@ -1,0 +1,91 @@
+/* gate: one pass; memory-bound but for the exponential of swish. All reads of a vector come before
+ * its writes, so that outputs may lie in inputs. */
+#include "op/vec.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vf load(const act *p, int n) { return n == VL ? v_load(p) : v_load_n(p, n); }
+INLINE void store(act *p, vf x, int n) {
+    if (n == VL)
+        v_store(p, x);
+    else
+        v_store_n(p, x, n);
+}
+INLINE void give(act *p, bool add, vf x, int n) { store(p, add ? load(p, n) + x : x, n); }
+
+INLINE void forward(sr_map_kind map, const act *pa, const act *pb, act *y, int n) {
+    vf a = load(pa, n), b = load(pb, n);
+    if (map == SR_MAP_RELU) a = v_max(a, (vf){0});
+    if (map == SR_MAP_SWISH) a = v_silu(a);
+    store(y, a * b, n);
+}
+
+INLINE void forward_rows(const sr_call *c, sr_map_kind map) {
+    const int64_t cols = c->out.cols, full = cols / VL * VL;
+    int64_t low, high;
+    sr_share(c->out.rows, 1, &low, &high);
+    for (int64_t r = low; r < high; r++) {
+        const act *a = act_row(&c->in[0], r), *b = act_row(&c->in[1], r);
+        act *y = act_row(&c->out, r);
+        for (int64_t j = 0; j < full; j += VL) forward(map, a + j, b + j, y + j, VL);
+        if (full < cols) forward(map, a + full, b + full, y + full, (int)(cols - full));
+    }
+}
+
+void SR_KERNEL(gate_forward)(const sr_call *c) {
+#pragma omp parallel num_threads(c->threads)
+    switch (c->attr.gate.map) {
+    case SR_MAP_RELU: forward_rows(c, SR_MAP_RELU); break;
+    case SR_MAP_SWISH: forward_rows(c, SR_MAP_SWISH); break;
+    default: forward_rows(c, SR_MAP_NONE); break;
+    }
+}
+
+/* The rows of one backward step; da and db NULL where not wanted. */
+typedef struct rows {
+    const act *a, *b, *dy;
+    act *da, *db;
+    bool add_a, add_b;
+} rows;
+
+INLINE void backward(sr_map_kind map, const rows *p, int64_t j, int n) {
+    vf a = load(p->a + j, n), b = load(p->b + j, n), dy = load(p->dy + j, n);
+    vf da = dy * b, f = a;
+    if (map == SR_MAP_RELU) {
+        f = v_max(a, (vf){0});
+        da = v_select(a > (vf){0}, da, (vf){0});
+    } else if (map == SR_MAP_SWISH) {
+        vf s = v_sigmoid(a);
+        f = a * s;
+        da = da * v_silu_slope(a, s);
+    }
+    if (p->da != NULL) give(p->da + j, p->add_a, da, n);
+    if (p->db != NULL) give(p->db + j, p->add_b, dy * f, n);
+}
+
+INLINE void backward_rows(const sr_call *c, sr_map_kind map) {
+    const int64_t cols = c->dout.cols, full = cols / VL * VL;
+    const sr_view *da = &c->din[0].view, *db = &c->din[1].view;
+    int64_t low, high;
+    sr_share(c->dout.rows, 1, &low, &high);
+    for (int64_t r = low; r < high; r++) {
+        const rows p = {act_row(&c->in[0], r),
+                        act_row(&c->in[1], r),
+                        act_row(&c->dout, r),
+                        da->data != NULL ? act_row(da, r) : NULL,
+                        db->data != NULL ? act_row(db, r) : NULL,
+                        c->din[0].add,
+                        c->din[1].add};
+        for (int64_t j = 0; j < full; j += VL) backward(map, &p, j, VL);
+        if (full < cols) backward(map, &p, full, (int)(cols - full));
+    }
+}
+
+void SR_KERNEL(gate_backward)(const sr_call *c) {
+#pragma omp parallel num_threads(c->threads)
+    switch (c->attr.gate.map) {
+    case SR_MAP_RELU: backward_rows(c, SR_MAP_RELU); break;
+    case SR_MAP_SWISH: backward_rows(c, SR_MAP_SWISH); break;
+    default: backward_rows(c, SR_MAP_NONE); break;
+    }
+}

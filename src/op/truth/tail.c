@@ -1,0 +1,7 @@
+#include "op/truth/truth.h"
+
+void SR_TRUTH(tail_forward)(const sr_call *c) {
+    for (int64_t b = 0; b < c->batch; b++)
+        memcpy(row(&c->out, b), row(&c->in[0], (b + 1) * c->length - 1),
+               (size_t)c->out.cols * sizeof(real));
+}

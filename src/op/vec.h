@@ -1,0 +1,270 @@
+/* Vectors for the kernels: one source, compiled once per instruction set and activation type.
+ *
+ * The build defines SR_VEC_BYTES (16, 32, 64), SR_SUFFIX (f32_avx2 ...) and, for bf16 activations,
+ * SR_BF16. `act` is the element type of activations; arithmetic is always on f32 vectors. */
+#ifndef SR_OP_VEC_H
+#define SR_OP_VEC_H
+
+#include "op/op.h"
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#define SR_PASTE_(a, b)  sr_##a##_##b
+#define SR_PASTE(a, b)   SR_PASTE_(a, b)
+#define SR_KERNEL(f)     SR_PASTE(f, SR_SUFFIX) /* the exported name of this variant of f */
+
+enum { VL = SR_VEC_BYTES / 4 }; /* lanes */
+
+typedef float vf __attribute__((vector_size(SR_VEC_BYTES)));
+typedef float vfu __attribute__((vector_size(SR_VEC_BYTES), may_alias, aligned(4)));
+typedef int32_t vi __attribute__((vector_size(SR_VEC_BYTES)));
+typedef uint32_t vu __attribute__((vector_size(SR_VEC_BYTES)));
+typedef uint16_t vh __attribute__((vector_size(SR_VEC_BYTES / 2)));
+typedef uint16_t vhu __attribute__((vector_size(SR_VEC_BYTES / 2), may_alias, aligned(2)));
+
+typedef uint16_t bf16;
+#ifdef SR_ACT_BF16
+typedef bf16 act;
+#else
+typedef float act;
+#endif
+
+static inline float bf16_get(bf16 h) {
+    uint32_t u = (uint32_t)h << 16;
+    float f;
+    memcpy(&f, &u, 4);
+    return f;
+}
+/* Round to nearest, ties to even; NaN stays NaN. */
+static inline bf16 bf16_set(float f) {
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return (bf16)(u >> 16 | 0x40);
+    return (bf16)((u + 0x7fffu + (u >> 16 & 1)) >> 16);
+}
+
+/* Half precision, for caches. Rounds to nearest, ties to even; overflows to infinity. */
+typedef uint16_t f16;
+static inline float f16_get(f16 h) {
+    uint32_t u = (uint32_t)(h & 0x7fff) << 13, infinite = (h & 0x7c00) == 0x7c00;
+    float f;
+    memcpy(&f, &u, 4);
+    f *= 0x1p112f; /* the difference of the exponents' biases; right for subnormals too */
+    memcpy(&u, &f, 4);
+    u = (infinite ? u | 0x7f800000u : u) | (uint32_t)(h & 0x8000) << 16;
+    memcpy(&f, &u, 4);
+    return f;
+}
+static inline f16 f16_set(float f) {
+    uint32_t u, sign;
+    memcpy(&u, &f, 4);
+    sign = u >> 16 & 0x8000;
+    u &= 0x7fffffffu;
+    if (u > 0x7f800000u) return (f16)(sign | 0x7e00);
+    if (u >= 0x477ff000u) return (f16)(sign | 0x7c00); /* 65520 and more */
+    if (u < 0x38800000u) {                             /* subnormal: let the adder round */
+        memcpy(&f, &u, 4);
+        f += 0.5f;
+        memcpy(&u, &f, 4);
+        return (f16)(sign | (u - 0x3f000000u));
+    }
+    return (f16)(sign | (u + 0xfff + (u >> 13 & 1) - 0x38000000u) >> 13);
+}
+
+static inline vf v_set(float x) { return x - (vf){0}; }
+static inline vf v_loadf(const float *p) { return *(const vfu *)p; }
+static inline void v_storef(float *p, vf v) { *(vfu *)p = v; }
+static inline vf v_loadh(const bf16 *p) {
+    vu u = __builtin_convertvector(*(const vhu *)p, vu) << 16;
+    return (vf)u;
+}
+static inline void v_storeh(bf16 *p, vf v) {
+#if defined(__AVX512BF16__)
+    _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh((__m512)v));
+#else
+    vu u = (vu)v;
+    vu r = (u + 0x7fffu + (u >> 16 & 1)) >> 16;
+    vu nan = (vu)((u & 0x7fffffffu) > 0x7f800000u);
+    r = (nan & (u >> 16 | 0x40)) | (~nan & r);
+    *(vhu *)p = __builtin_convertvector(r, vh);
+#endif
+}
+
+/* IEEE half precision: decode state. */
+static inline vf v_loadf16(const sr_half *p) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+#elif defined(__F16C__)
+    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+#else
+    vf v;
+    for (int i = 0; i < VL; i++) v[i] = (float)p[i];
+    return v;
+#endif
+}
+static inline void v_storef16(sr_half *p, vf v) {
+#if defined(__AVX512F__)
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__F16C__)
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT));
+#else
+    for (int i = 0; i < VL; i++) p[i] = (sr_half)v[i];
+#endif
+}
+
+static inline float a_get(const act *p) {
+#ifdef SR_ACT_BF16
+    return bf16_get(*p);
+#else
+    return *p;
+#endif
+}
+static inline void a_set(act *p, float f) {
+#ifdef SR_ACT_BF16
+    *p = bf16_set(f);
+#else
+    *p = f;
+#endif
+}
+static inline vf v_load(const act *p) {
+#ifdef SR_ACT_BF16
+    return v_loadh(p);
+#else
+    return v_loadf(p);
+#endif
+}
+static inline void v_store(act *p, vf v) {
+#ifdef SR_ACT_BF16
+    v_storeh(p, v);
+#else
+    v_storef(p, v);
+#endif
+}
+
+/* The first n < VL elements; the other lanes are 0. */
+static inline vf v_load_n(const act *p, int n) {
+    act t[VL] = {0};
+    memcpy(t, p, (size_t)n * sizeof(act));
+    return v_load(t);
+}
+static inline void v_store_n(act *p, vf v, int n) {
+    act t[VL];
+    v_store(t, v);
+    memcpy(p, t, (size_t)n * sizeof(act));
+}
+static inline vf v_loadf_n(const float *p, int n) {
+    float t[VL] = {0};
+    memcpy(t, p, (size_t)n * sizeof(float));
+    return v_loadf(t);
+}
+static inline void v_storef_n(float *p, vf v, int n) {
+    float t[VL];
+    v_storef(t, v);
+    memcpy(p, t, (size_t)n * sizeof(float));
+}
+
+static inline vf v_select(vi mask, vf a, vf b) { /* mask lane all ones: a, zero: b */
+    return (vf)(((vi)a & mask) | ((vi)b & ~mask));
+}
+static inline vf v_max(vf a, vf b) { return v_select(a > b, a, b); }
+static inline vf v_min(vf a, vf b) { return v_select(a < b, a, b); }
+
+/* Sum and maximum over the lanes, in a fixed tree order. */
+static inline float v_sum(vf v) {
+    float t[VL];
+    v_storef(t, v);
+    for (int n = VL / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++) t[i] += t[i + n];
+    return t[0];
+}
+static inline float v_max_lane(vf v) {
+    float t[VL];
+    v_storef(t, v);
+    for (int n = VL / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++) t[i] = t[i] > t[i + n] ? t[i] : t[i + n];
+    return t[0];
+}
+
+/* 1 / x with relative error below 2e-7; for |x| from 2^-125 to 2^125. */
+static inline vf v_recip(vf x) {
+#if defined(__AVX512F__)
+    vf y = (vf)_mm512_rcp14_ps((__m512)x);
+    return y + y * (1.0f - x * y);
+#else
+    return 1.0f / x;
+#endif
+}
+
+/* e^x with relative error below 2 ulp-ish (1.5e-7); 0 below -87.3, clamped above 88.3. Cody-Waite
+ * reduction and a degree-6 polynomial on [-ln2/2, ln2/2]. NaN stays NaN. */
+static inline vf v_exp(vf x) {
+    vf low = v_set(-87.33654f), high = v_set(88.37626f);
+#if defined(__AVX512F__)
+    __mmask16 alive = _mm512_cmp_ps_mask((__m512)x, (__m512)low, _CMP_NLT_UQ);
+    vf y = (vf)_mm512_min_ps((__m512)high, (__m512)x); /* the second operand where x is NaN */
+#else
+    vi dead = x < low;
+    vi nan = x != x;
+    vf y = v_select(x < high, x, high);
+    y = v_select(y > low, y, low);
+#endif
+    vf t = y * 1.44269504088896341f + 12582912.0f; /* round to nearest integer */
+    vf k = t - 12582912.0f;
+    vf r = y - k * 0.693359375f;
+    r = r - k * -2.12194440e-4f;
+    vf p = v_set(1.3930437e-3f);
+    p = p * r + 8.3607907e-3f;
+    p = p * r + 4.1666608e-2f;
+    p = p * r + 1.6666577e-1f;
+    p = p * r + 5.0000000e-1f;
+    p = p * r * r + r + 1.0f;
+#if defined(__AVX512F__)
+    return (vf)_mm512_maskz_scalef_ps(alive, (__m512)p, (__m512)k);
+#else
+    vf e = (vf)((vi)p + ((vi)t << 23));
+    e = (vf)((vi)e & ~dead);
+    return (vf)(((vi)x & nan) | ((vi)e & ~nan));
+#endif
+}
+static inline vf v_sigmoid(vf x) { return v_recip(1.0f + v_exp(-x)); }
+static inline vf v_silu(vf x) { return x * v_sigmoid(x); }
+/* d silu(x) / dx, given s = sigmoid(x). */
+static inline vf v_silu_slope(vf x, vf s) { return s + x * s * (1.0f - s); }
+
+/* softplus(x) = ln(1 + e^x), and its derivative sigmoid(x) in *slope; relative errors below 5e-7
+ * (x > -87). With e = e^-|x|: max(x, 0) + ln(1 + e), ln(1 + e) = 2 artanh(e / (2 + e)) as a
+ * polynomial. */
+static inline vf v_softplus(vf x, vf *slope) {
+    vf zero = {0}, magnitude = v_max(x, -x);
+    vf e = v_exp(-magnitude), s = e * v_recip(2.0f + e), z = s * s;
+    vf p = v_set(0.281783342f);
+    p = p * z + 0.279606029f;
+    p = p * z + 0.400249103f;
+    p = p * z + 0.666663147f;
+    p = p * z + 2.0f;
+    vf small = v_recip(1.0f + e);
+    *slope = small * v_select(x < zero, e, zero + 1.0f);
+    return v_max(x, zero) + s * p;
+}
+
+/* This thread's share [*low, *high) of n items, in blocks of `grain`; call inside a parallel
+ * region. */
+static inline void sr_share(int64_t n, int64_t grain, int64_t *low, int64_t *high) {
+    int64_t blocks = (n + grain - 1) / grain, threads = omp_get_num_threads(),
+            t = omp_get_thread_num();
+    int64_t a = blocks * t / threads * grain, b = blocks * (t + 1) / threads * grain;
+    *low = a < n ? a : n;
+    *high = b < n ? b : n;
+}
+
+/* Row pointers of views, by element type. */
+static inline act *act_row(const sr_view *v, int64_t row) { return (act *)v->data + row * v->stride; }
+static inline float *real_row(const sr_view *v, int64_t row) {
+    return (float *)v->data + row * v->stride;
+}
+
+#endif

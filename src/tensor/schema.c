@@ -1,0 +1,96 @@
+#include "tensor/schema.h"
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int sr_schema_add(sartor_context *ctx, sr_schema *schema, const sr_param *param) {
+    int64_t rows = 1, cols = 1;
+    for (int i = 0; i < param->axes; i++) {
+        int64_t *side = i == param->axes - 1 ? &cols : &rows;
+        if (param->axis[i].size < 1 || __builtin_mul_overflow(*side, param->axis[i].size, side) ||
+            rows > INT64_C(1) << 40 || cols > (INT64_C(1) << 40) / rows) {
+            sr_fail(ctx, SARTOR_MEMORY, "%s: a size is below 1 or beyond all memory", param->name);
+            return -1;
+        }
+    }
+    if (schema->elements > (INT64_C(1) << 40)) {
+        sr_fail(ctx, SARTOR_MEMORY, "%s: the model is beyond all memory", param->name);
+        return -1;
+    }
+    if (schema->count == schema->room) {
+        int room = schema->room > 0 ? 2 * schema->room : 64;
+        sr_param *more = realloc(schema->param, (size_t)room * sizeof *more);
+        if (more == NULL) {
+            sr_fail(ctx, SARTOR_MEMORY, "not enough memory for the parameter schema");
+            return -1;
+        }
+        schema->param = more;
+        schema->room = room;
+    }
+    sr_param *p = &schema->param[schema->count];
+    *p = *param;
+    p->rows = rows;
+    p->cols = cols;
+    p->offset = schema->elements;
+    schema->elements += rows * cols;
+    return schema->count++;
+}
+
+int sr_schema_find(const sr_schema *schema, const char *name) {
+    for (int i = 0; i < schema->count; i++)
+        if (strcmp(schema->param[i].name, name) == 0) return i;
+    return -1;
+}
+
+void sr_schema_free(sr_schema *schema) {
+    free(schema->param);
+    *schema = (sr_schema){NULL, 0, 0, 0};
+}
+
+static int64_t count(const sr_schema *schema, bool embedding) {
+    int64_t n = 0;
+    for (int i = 0; i < schema->count; i++) {
+        const sr_param *p = &schema->param[i];
+        if (p->trained && p->embedding == embedding) n += p->rows * p->cols;
+    }
+    return n;
+}
+
+int64_t sr_schema_backbone(const sr_schema *schema) { return count(schema, false); }
+int64_t sr_schema_embedding(const sr_schema *schema) { return count(schema, true); }
+
+static double initial(const sr_param *p, sr_rng rng, int64_t i) {
+    const double n = (double)(p->rows * p->cols), a = p->init.a, b = p->init.b;
+    switch (p->init.kind) {
+    case SR_INIT_NORMAL: return a * sr_rng_normal(rng, (uint64_t)i);
+    case SR_INIT_UNIFORM: return a * (2 * sr_rng_uniform(rng, (uint64_t)i) - 1);
+    case SR_INIT_CONSTANT: return a;
+    case SR_INIT_LOG_RANGE: return log((double)(i % p->cols + 1));
+    case SR_INIT_TIME_STEP: {
+        double dt = a * exp(sr_rng_uniform(rng, (uint64_t)i) * log(b / a));
+        return dt + log(-expm1(-dt));
+    }
+    case SR_INIT_LINEAR_RANGE: return n > 1 ? a + (b - a) * (double)i / (n - 1) : a;
+    }
+    return 0;
+}
+
+void sr_schema_init(const sr_schema *schema, uint64_t seed, float *flat) {
+    for (int k = 0; k < schema->count; k++) {
+        const sr_param *p = &schema->param[k];
+        sr_hash name = sr_hash_bytes(p->name, strlen(p->name), 0);
+        sr_rng rng = {seed ^ name.low, SR_FOR_INIT, (uint32_t)name.high};
+        for (int64_t i = 0; i < p->rows * p->cols; i++)
+            flat[p->offset + i] = (float)initial(p, rng, i);
+    }
+}
+
+const char *sr_axis_name(sr_axis_kind kind) {
+    static const char *const names[] = {"model",   "head",  "kv_head", "key",  "value",
+                                        "channel", "ff",    "state",   "tap",  "rank",
+                                        "feature", "vocab", "position"};
+    return names[kind];
+}

@@ -1,0 +1,110 @@
+/* The parameter schema: every trained tensor by name, with named axes.
+ *
+ * One declaration answers how a tensor is initialised, counted, decayed, sliced (supernet), grown
+ * and exported. Weights are stored [out, in]; tensors of feature groups that read the same input
+ * are declared one after another and lie without a gap in the flat buffer, so that one product over
+ * all of them is a view. */
+#ifndef SR_TENSOR_SCHEMA_H
+#define SR_TENSOR_SCHEMA_H
+
+#include "base/context.h"
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum sr_axis_kind {
+    SR_AXIS_MODEL,    /* the residual stream */
+    SR_AXIS_HEAD,     /* query heads */
+    SR_AXIS_KV_HEAD,  /* key and value heads */
+    SR_AXIS_KEY,      /* channels of a query or key in one head */
+    SR_AXIS_VALUE,    /* channels of a value in one head */
+    SR_AXIS_CHANNEL,  /* channels of a recurrence or a convolution */
+    SR_AXIS_FF,       /* hidden channels of a memoryless unit */
+    SR_AXIS_STATE,    /* states per channel of a recurrence */
+    SR_AXIS_TAP,      /* taps of a short convolution, oldest first */
+    SR_AXIS_RANK,     /* a low-rank bottleneck */
+    SR_AXIS_FEATURE,  /* positional features of an implicit filter */
+    SR_AXIS_VOCAB,    /* tokens */
+    SR_AXIS_POSITION, /* positions */
+} sr_axis_kind;
+
+/* What lies between the tensors that write an axis and those that read it; growth needs it
+ * (reference: function-preserving expansions, rules R1 to R5). */
+typedef enum sr_between {
+    SR_BETWEEN_LINEAR,  /* nothing, or sums and shifts along other axes */
+    SR_BETWEEN_ENTRY,   /* an entrywise map that keeps zero, with a slope there */
+    SR_BETWEEN_BEND,    /* an entrywise map that keeps zero, without a slope there (ReLU) */
+    SR_BETWEEN_OPEN,    /* an entrywise map, or a bias, that does not keep zero */
+    SR_BETWEEN_NORM,    /* a norm over the axis */
+    SR_BETWEEN_PRODUCT, /* two producers multiply: q.k, B.C, gate * value */
+} sr_between;
+
+/* What a tensor does to an axis it has. */
+typedef enum sr_axis_role {
+    SR_WRITES, /* a producer: its rows make the axis */
+    SR_READS,  /* a consumer: its columns take the axis in */
+    SR_ALONG   /* one number per coordinate: gains, biases, taps, decays */
+} sr_axis_role;
+
+/* An axis of the model: one per scope (0: the whole model; 1 + i: LIV i) and kind. Parameters that
+ * name the same axis must agree in size. */
+typedef struct sr_axis {
+    sr_axis_kind kind;
+    sr_axis_role role;
+    sr_between between;
+    int64_t size;
+} sr_axis;
+
+typedef enum sr_init_kind {
+    SR_INIT_NORMAL,     /* mean 0, sd a */
+    SR_INIT_UNIFORM,    /* in [-a, a] */
+    SR_INIT_CONSTANT,   /* a */
+    SR_INIT_LOG_RANGE,  /* log(1), log(2), ... along the last axis: Mamba's A */
+    SR_INIT_TIME_STEP,  /* softplus inverse of a log-uniform number in [a, b]: Mamba's dt bias */
+    SR_INIT_LINEAR_RANGE /* from a to b, evenly, over all entries */
+} sr_init_kind;
+
+typedef struct sr_init {
+    sr_init_kind kind;
+    double a, b;
+} sr_init;
+
+enum { SR_MAX_AXES = 4, SR_PARAM_NAME = 64 };
+
+typedef struct sr_param {
+    char name[SR_PARAM_NAME]; /* "liv.3.a.q.weight" */
+    int scope;                /* 0: the whole model; 1 + i: LIV i */
+    int axes;
+    sr_axis axis[SR_MAX_AXES];
+    int64_t rows, cols; /* as a matrix: all axes but the reading (or last) one, and that one */
+    int64_t offset;     /* of its first element in the flat buffers */
+    sr_init init;
+    bool decay;     /* weight decay applies (matrices that multiply, embeddings) */
+    bool trained;   /* false: a stored constant; it has no gradient and is not counted */
+    bool embedding; /* counts as embedding, not as backbone */
+} sr_param;
+
+typedef struct sr_schema {
+    sr_param *param;
+    int count, room;
+    int64_t elements; /* of the flat buffers */
+} sr_schema;
+
+/* Adds one tensor behind the others; its number, or -1 with an error in the context (out of memory,
+ * a size below 1, more than 2^40 elements). `rows` and `cols` follow from the axes: the last axis
+ * is cols, the others rows; a single axis is one row. */
+int sr_schema_add(sartor_context *ctx, sr_schema *schema, const sr_param *param);
+/* The number of a tensor by name, or -1. */
+int sr_schema_find(const sr_schema *schema, const char *name);
+void sr_schema_free(sr_schema *schema);
+
+/* Elements of trained tensors: of the backbone, and of embeddings. */
+int64_t sr_schema_backbone(const sr_schema *schema);
+int64_t sr_schema_embedding(const sr_schema *schema);
+
+/* Fills the flat buffer (elements, f32): a pure function of the schema's names and shapes and the
+ * seed, so that a tensor starts the same whatever stands around it. */
+void sr_schema_init(const sr_schema *schema, uint64_t seed, float *flat);
+
+const char *sr_axis_name(sr_axis_kind kind);
+
+#endif

@@ -1,0 +1,598 @@
+"""The language model of sartor, written from its formulas alone.
+
+An independent statement of what every LIV computes, for comparison with the
+library: plain PyTorch, no blocking, no fused operators, any floating type.
+`Spec` holds the architecture and resolves both kinds of sharing; `Model`
+computes logits from named parameters; autograd gives the gradients.
+
+Shapes: B sequences, T tokens, d width, V vocabulary, H query heads of hd
+channels, KV key and value heads, N states per channel.
+"""
+
+import json
+import math
+import re
+
+import torch
+import torch.nn.functional as F
+
+NORM_EPS = 1e-5
+ROPE_BASE = 10000.0
+FILTER_WIDTH = 16
+FILTER_BANDS = 8
+
+# Operator code: featurizer, token mixing, sparsity, nonlinearity, channel
+# mixing.
+BASE_CLASSES = [
+    ("SA-1", (1, 2, 1, 2, 3)),
+    ("SA-2", (2, 2, 1, 2, 3)),
+    ("SA-3", (3, 2, 1, 2, 3)),
+    ("SA-4", (4, 2, 1, 2, 3)),
+    ("Rec-1", (5, 4, 1, 1, 1)),
+    ("Rec-2", (6, 4, 1, 1, 1)),
+    ("GConv-1", (7, 3, 1, 1, 1)),
+    ("GConv-2", (8, 3, 1, 1, 1)),
+    ("GMemless", (9, 1, 1, 4, 2)),
+]
+
+# Gene 5: which features each strategy shares.
+STRATEGIES = {
+    "SA": {1: (), 2: ("k",), 3: ("v",), 4: ("k", "v")},
+    "Rec": {1: (), 2: ("B",), 3: ("C",), 4: ("B", "C")},
+    "GConv": {1: (), 2: ("B",), 3: ("C",), 4: ("B", "C")},
+    "GMemless": {1: (), 2: ("gate",)},
+}
+
+# The first number of a code and the second decide the family.
+FAMILY = {
+    (1, 2): "SA", (2, 2): "SA", (3, 2): "SA", (4, 2): "SA",
+    (5, 4): "Rec", (6, 4): "Rec",
+    (7, 3): "GConv", (8, 3): "GConv",
+    (9, 1): "GMemless",
+}
+
+NONE, SOFTMAX, RELU, SWISH = 1, 2, 3, 4
+
+
+class LivClass:
+    """One row of the class table."""
+
+    def __init__(self, number, name, code, differential):
+        self.number = number
+        self.name = name
+        self.code = tuple(code)
+        self.differential = bool(differential)
+        if len(self.code) != 5 or self.code[:2] not in FAMILY:
+            raise ValueError(f"class {number}: code {self.code}")
+        self.family = FAMILY[self.code[:2]]
+        (self.featurizer, self.token_mixing, self.sparsity,
+         self.nonlinearity, self.channel_mixing) = self.code
+        self._check()
+
+    def _check(self):
+        channel = {"SA": (2, 3), "Rec": (1,), "GConv": (1,),
+                   "GMemless": (2,)}[self.family]
+        nonlinear = {"SA": (NONE, SOFTMAX, RELU, SWISH), "Rec": (NONE,),
+                     "GConv": (NONE,), "GMemless": (NONE, RELU, SWISH)}
+        sparsity = (1, 2) if self.family in ("SA", "GConv") else (1,)
+        if (self.channel_mixing not in channel
+                or self.nonlinearity not in nonlinear[self.family]
+                or self.sparsity not in sparsity):
+            raise ValueError(f"class {self.number}: no meaning for the code "
+                             f"{'.'.join(map(str, self.code))}")
+
+
+def paper_classes():
+    """The seventeen classes of the paper, by number."""
+    table = {}
+    for number, (name, code) in enumerate(BASE_CLASSES, start=1):
+        table[number] = LivClass(number, name, code, False)
+    for number, (name, code) in enumerate(BASE_CLASSES[:8], start=10):
+        table[number] = LivClass(number, name + "-Diff", code, True)
+    return table
+
+
+def read_classes(text):
+    """Class table from JSON: a list of, or an object with "livs" holding,
+    {"class", "name", "code", "differential"}; code a list or "1.2.1.2.3"."""
+    rows = json.loads(text) if isinstance(text, str) else text
+    if isinstance(rows, dict):
+        rows = rows["livs"]
+    table = {}
+    for row in rows:
+        code = row["code"]
+        if isinstance(code, str):
+            code = re.findall(r"\d+", code) if "." in code else list(code)
+        table[row["class"]] = LivClass(row["class"], row["name"],
+                                       [int(c) for c in code],
+                                       row["differential"])
+    return table
+
+
+def parse_genome(text):
+    """Genes of each LIV, from `2.1.2.1.1-3.1.1.1.2` or `21211-31112`."""
+    genes = []
+    for part in text.strip().split("-"):
+        numbers = part.split(".") if "." in part else list(part)
+        if len(numbers) != 5 or not all(n.isdigit() for n in numbers):
+            raise ValueError(f"genome: '{part}' is not five integers")
+        genes.append([int(n) for n in numbers])
+    return genes
+
+
+def genes_of_names(names, classes):
+    """Genes without sharing from a list of class names."""
+    numbers = {row.name: number for number, row in classes.items()}
+    return [[numbers[name], 1, 1, 1, 1] for name in names]
+
+
+class Spec:
+    """An architecture: sizes, and per LIV its class and genes.
+
+    After construction `source[i][feature]` is the LIV whose feature LIV i
+    reads (i itself where it computes it), and `owner[i][suffix]` the LIV
+    under whose name a weight of LIV i is stored.
+    """
+
+    def __init__(self, genes, classes, width, head_dim, vocab, context,
+                 window=None, tied=False, filter_length=None,
+                 filter_period=None):
+        self.genes = [list(g) for g in genes]
+        self.livs = [classes[g[0]] for g in self.genes]
+        self.width = width
+        self.head_dim = head_dim
+        self.vocab = vocab
+        self.context = context
+        self.window = window
+        self.tied = bool(tied)
+        self.filter_length = filter_length or context
+        self.filter_period = filter_period or self.filter_length
+        self._resolve_features()
+        self._resolve_weights()
+
+    @classmethod
+    def from_metadata(cls, meta):
+        """From the "sartor" object in the metadata of a file."""
+        classes = paper_classes()
+        for row in meta["livs"]:
+            given = read_classes([row])[row["class"]]
+            known = classes.setdefault(given.number, given)
+            if (known.code, known.differential) != (given.code,
+                                                    given.differential):
+                raise ValueError(f"class {given.number}: code {given.code} "
+                                 f"is not the {known.code} of {known.name}")
+        return cls([row["genes"] for row in meta["livs"]], classes,
+                   meta["width"], meta["head_dim"], meta["vocab"],
+                   meta["context"], meta.get("window"),
+                   meta.get("tied", False), meta.get("filter_length"),
+                   meta.get("filter_period"))
+
+    def metadata(self):
+        """The inverse of from_metadata."""
+        livs = [{"class": row.number, "name": row.name,
+                 "code": list(row.code), "differential": row.differential,
+                 "genes": genes}
+                for row, genes in zip(self.livs, self.genes)]
+        return {"livs": livs, "width": self.width, "vocab": self.vocab,
+                "head_dim": self.head_dim, "context": self.context,
+                "window": self.window or 0, "tied": self.tied,
+                "filter_length": self.filter_length,
+                "filter_period": self.filter_period}
+
+    # Sizes of one LIV
+
+    def heads(self, i):
+        """(H, KV, hd) of attention LIV i; dense mixing is one wide head."""
+        liv = self.livs[i]
+        hd = self.width if liv.channel_mixing == 2 else self.head_dim
+        repeat = {1: 1, 2: 1, 3: 4, 4: 2}[liv.featurizer]
+        heads, rest = divmod(self.width, hd)
+        if rest or heads % repeat:
+            raise ValueError(f"LIV {i}: {heads} heads, repeat {repeat}")
+        return heads, heads // repeat, hd
+
+    def states(self, i):
+        """N of recurrence LIV i."""
+        return {5: 16, 6: 2}[self.livs[i].featurizer]
+
+    @property
+    def inner(self):
+        """ff of a memoryless LIV."""
+        return -(-8 * self.width // 48) * 16
+
+    def feature_weights(self, i):
+        """feature -> {suffix: shape}: the featurizer weights of LIV i."""
+        liv, d = self.livs[i], self.width
+        if liv.family == "SA":
+            heads, kv, hd = self.heads(i)
+            out = {}
+            for name, n in (("q", heads), ("k", kv), ("v", kv)):
+                out[name] = {f"{name}.weight": (n * hd, d)}
+                if liv.featurizer == 2:
+                    out[name][f"{name}.conv"] = (n * hd, 3)
+            return out
+        if liv.family == "Rec":
+            n, rank = self.states(i), -(-d // 16)
+            return {
+                "u": {"x.weight": (d, d), "x.conv": (d, 4),
+                      "x.conv_bias": (d,)},
+                "z": {"z.weight": (d, d)},
+                "dt": {"dt_in.weight": (rank, d), "dt.weight": (d, rank),
+                       "dt.bias": (d,)},
+                "B": {"B.weight": (n, d)},
+                "C": {"C.weight": (n, d)},
+            }
+        if liv.family == "GConv":
+            out = {name: {f"{name}.weight": (d, d)} for name in "BCv"}
+            if liv.featurizer == 7:
+                out["filter"] = {"conv": (d, 3)}
+                return out
+            w = FILTER_WIDTH
+            layers = {"in": 1 + 2 * FILTER_BANDS, "0": w, "1": w}
+            out["filter"] = {"filter.out.weight": (d, w),
+                             "filter.decay": (d,)}
+            for name, fan_in in layers.items():
+                out["filter"].update({f"filter.{name}.weight": (w, fan_in),
+                                      f"filter.{name}.bias": (w,),
+                                      f"filter.{name}.freq": (w,)})
+            return out
+        return {"gate": {"gate.weight": (self.inner, d)},
+                "value": {"value.weight": (self.inner, d)}}
+
+    def own_weights(self, i):
+        """{suffix: shape}: weights of LIV i that are never shared."""
+        liv, d = self.livs[i], self.width
+        if liv.family == "Rec":
+            return {"A_log": (d, self.states(i)), "D": (d,),
+                    "out.weight": (d, d)}
+        if liv.family == "GMemless":
+            return {"out.weight": (d, self.inner)}
+        return {"out.weight": (d, d)}
+
+    def feature_shape(self, i, feature):
+        """Shape per token of a feature that may be shared."""
+        family = self.livs[i].family
+        if family == "SA":
+            return self.heads(i)[1:]
+        if family == "Rec":
+            return (self.states(i),)
+        return (self.inner,) if family == "GMemless" else (self.width,)
+
+    # Sharing
+
+    def shared_features(self, i):
+        """Features that gene 5 of LIV i shares."""
+        return STRATEGIES[self.livs[i].family][self.genes[i][4]]
+
+    def _resolve_features(self):
+        """A LIV shares the features its strategy names with the LIVs of its
+        family and label that name them too; the first of equal shape is the
+        source, the others read."""
+        first, self.source = {}, []
+        for i, liv in enumerate(self.livs):
+            read = {}
+            for feature in self.feature_weights(i):
+                read[feature] = i
+                if feature in self.shared_features(i):
+                    key = (liv.family, liv.differential, self.genes[i][3],
+                           feature, self.feature_shape(i, feature))
+                    read[feature] = first.setdefault(key, i)
+            self.source.append(read)
+
+    def _resolve_weights(self):
+        """Strategy 2 of gene 3 shares all featurizer weights within a class
+        and label; the first member that needs a weight has it."""
+        first, self.owner = {}, []
+        for i, liv in enumerate(self.livs):
+            own = {suffix: i for suffix in self.own_weights(i)}
+            for feature, weights in self.feature_weights(i).items():
+                if self.source[i][feature] != i:
+                    continue
+                for suffix in weights:
+                    own[suffix] = i
+                    if self.genes[i][2] == 2:
+                        key = (liv.number, self.genes[i][1], suffix)
+                        own[suffix] = first.setdefault(key, i)
+            self.owner.append(own)
+
+    def branches(self, i):
+        """Name prefixes after `liv.I.`: two for a differential LIV."""
+        return ("a.", "b.") if self.livs[i].differential else ("",)
+
+    def parameter_shapes(self):
+        """name -> shape of every parameter, shared ones once."""
+        shapes = {"embed.weight": (self.vocab, self.width),
+                  "norm.gain": (self.width,)}
+        if not self.tied:
+            shapes["unembed.weight"] = (self.vocab, self.width)
+        for i in range(len(self.livs)):
+            shapes[f"liv.{i}.norm.gain"] = (self.width,)
+            weights = dict(self.own_weights(i))
+            for group in self.feature_weights(i).values():
+                weights.update(group)
+            for suffix, owner in self.owner[i].items():
+                if owner == i:
+                    for branch in self.branches(i):
+                        shapes[f"liv.{i}.{branch}{suffix}"] = weights[suffix]
+        return shapes
+
+    def constants(self):
+        """name -> value of the stored tensors that are not trained."""
+        decay = torch.linspace(math.log(100) / 1.5, math.log(100) / 0.3,
+                               self.width, dtype=torch.float64)
+        return {name: decay for name in self.parameter_shapes()
+                if name.endswith("filter.decay")}
+
+
+# Pieces
+
+
+def rmsnorm(x, gain):
+    """x / sqrt(mean(x^2) + eps) * gain over the last axis."""
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + NORM_EPS) * gain
+
+
+def swish(x):
+    """x sigmoid(x)."""
+    return x * torch.sigmoid(x)
+
+
+def causal_conv(x, taps):
+    """out[b,t,c] = sum_j taps[c,j] x[b, t-(K-1)+j, c]."""
+    length, k = x.shape[1], taps.shape[1]
+    out = torch.zeros_like(x)
+    for j in range(k):
+        shift = k - 1 - j
+        if shift < length:
+            part = x[:, :length - shift] * taps[:, j]
+            out = out + F.pad(part, (0, 0, shift, 0))
+    return out
+
+
+def long_conv(x, h):
+    """out[b,t,c] = sum_{s <= min(t, L-1)} h[s,c] x[b, t-s, c], directly as
+    a product with one Toeplitz matrix per channel."""
+    length = x.shape[1]
+    t = torch.arange(length)
+    lag = t[:, None] - t[None, :]
+    visible = (lag >= 0) & (lag < h.shape[0])
+    toeplitz = h[lag.clamp(0, h.shape[0] - 1)] * visible[..., None]
+    return torch.einsum("tsc,bsc->btc", toeplitz, x)
+
+
+def rope(x):
+    """Rotate adjacent pairs of x [B,T,heads,hd] by position * frequency."""
+    length, hd = x.shape[1], x.shape[-1]
+    pair = torch.arange(hd // 2, dtype=torch.float64)
+    angle = (torch.arange(length, dtype=torch.float64)[:, None]
+             * ROPE_BASE ** (-2 * pair / hd))
+    cos = torch.cos(angle).to(x.dtype)[None, :, None, :]
+    sin = torch.sin(angle).to(x.dtype)[None, :, None, :]
+    x0, x1 = x[..., 0::2], x[..., 1::2]
+    return torch.stack((x0 * cos - x1 * sin, x0 * sin + x1 * cos),
+                       dim=-1).flatten(-2)
+
+
+def attention(q, k, v, nonlinearity, window=None):
+    """q [B,T,H,hd], k and v [B,T,KV,hd] -> [B,T,H,hd]."""
+    length, repeat = q.shape[1], q.shape[2] // k.shape[2]
+    k = k.repeat_interleave(repeat, dim=2)
+    v = v.repeat_interleave(repeat, dim=2)
+    score = torch.einsum("bihc,bjhc->bhij", q, k) / math.sqrt(q.shape[-1])
+    i = torch.arange(length)[:, None]
+    j = torch.arange(length)[None, :]
+    visible = j <= i
+    if window is not None:
+        visible = visible & (j > i - window)
+    if nonlinearity == SOFTMAX:
+        weight = torch.softmax(score.masked_fill(~visible, -math.inf), -1)
+    else:
+        mapped = {NONE: lambda s: s, RELU: torch.relu, SWISH: swish}
+        weight = mapped[nonlinearity](score) * visible / (i + 1)
+    return torch.einsum("bhij,bjhc->bihc", weight, v)
+
+
+def scan(u, delta, A, B, C):
+    """The selective scan, one token after the other.
+
+    u, delta [B,T,d], A [d,N], B and C [B,T,N] -> sum_n C h, [B,T,d], with
+    h_t = exp(delta_t A) h_{t-1} + delta_t B_t u_t.
+    """
+    h = u.new_zeros(u.shape[0], u.shape[2], A.shape[1])
+    out = []
+    for t in range(u.shape[1]):
+        step = delta[:, t, :, None]
+        h = (torch.exp(step * A) * h
+             + step * B[:, t, None, :] * u[:, t, :, None])
+        out.append((h * C[:, t, None, :]).sum(-1))
+    return torch.stack(out, dim=1)
+
+
+def chunked_scan(u, delta, A, B, C, chunk=8):
+    """The same as `scan`, faster: all chunks advance together from zero
+    states, then the states entering each chunk are added with their decay."""
+    length = u.shape[1]
+    pad = -length % chunk
+    if pad:
+        u, delta, B, C = (F.pad(x, (0, 0, 0, pad)) for x in (u, delta, B, C))
+    u, delta, B, C = (x.unflatten(1, (-1, chunk)) for x in (u, delta, B, C))
+    decay = torch.exp(delta[..., None] * A)
+    inflow = (delta * u)[..., None] * B[..., None, :]
+    states, total = [inflow[:, :, 0]], [decay[:, :, 0]]
+    for t in range(1, chunk):
+        states.append(decay[:, :, t] * states[-1] + inflow[:, :, t])
+        total.append(decay[:, :, t] * total[-1])
+    entering = [torch.zeros_like(inflow[:, 0, 0])]
+    for c in range(u.shape[1] - 1):
+        entering.append(total[-1][:, c] * entering[-1] + states[-1][:, c])
+    h = (torch.stack(states, 2)
+         + torch.stack(total, 2) * torch.stack(entering, 1)[:, :, None])
+    y = torch.einsum("bctdn,bctn->bctd", h, C)
+    return y.flatten(1, 2)[:, :length]
+
+
+def implicit_filter(weights, length, period, dtype):
+    """The long filter h [length, d] of GConv-2 from its small network."""
+    s = torch.arange(length, dtype=torch.float64)[:, None]
+    t = s / (period - 1) if period > 1 else torch.zeros_like(s)
+    k = torch.arange(1, FILTER_BANDS + 1, dtype=torch.float64)
+    angle = k * (2 * math.pi * s / period)
+    z = torch.cat((t, torch.cos(angle), -torch.sin(angle)), 1).to(dtype)
+    for name in ("in", "0", "1"):
+        z = z @ weights[f"filter.{name}.weight"].T
+        z = z + weights[f"filter.{name}.bias"]
+        z = torch.sin(weights[f"filter.{name}.freq"] * z)
+    h = z @ weights["filter.out.weight"].T
+    return h * torch.exp(-t.to(dtype) * weights["filter.decay"].abs())
+
+
+class Model:
+    """The language model over named parameters (tensors of one type)."""
+
+    def __init__(self, spec, params, scan_function=scan):
+        self.spec = spec
+        self.params = params
+        self.scan = scan_function
+        expected = spec.parameter_shapes()
+        unknown = sorted(set(params) - set(expected))
+        missing = sorted(set(expected) - set(params))
+        if unknown or missing:
+            raise ValueError(f"parameters: unknown {unknown}, "
+                             f"missing {missing}")
+        for name, shape in expected.items():
+            if tuple(params[name].shape) != tuple(shape):
+                raise ValueError(f"{name}: shape {tuple(params[name].shape)}"
+                                 f" instead of {tuple(shape)}")
+
+    def forward(self, ids):
+        """ids [B,T] -> logits [B,T,V]."""
+        params, spec = self.params, self.spec
+        x = params["embed.weight"][ids]
+        features = {}
+        for i in range(len(spec.livs)):
+            n = rmsnorm(x, params[f"liv.{i}.norm.gain"])
+            parts = [self._liv(i, branch, n, features)
+                     for branch in spec.branches(i)]
+            x = x + (parts[0] - parts[1] if len(parts) == 2 else parts[0])
+        x = rmsnorm(x, params["norm.gain"])
+        table = "embed.weight" if spec.tied else "unembed.weight"
+        return x @ params[table].T
+
+    __call__ = forward
+
+    def _liv(self, i, branch, n, features):
+        """One branch of LIV i.  `features` holds the shareable features of
+        earlier LIVs by (LIV, branch, feature)."""
+        spec = self.spec
+        weights = {suffix: self.params[f"liv.{owner}.{branch}{suffix}"]
+                   for suffix, owner in spec.owner[i].items()}
+
+        def feature(name, compute):
+            key = (spec.source[i][name], branch, name)
+            if key[0] == i:
+                features[key] = compute()
+            return features[key]
+
+        mix = {"SA": self._attention, "Rec": self._recurrence,
+               "GConv": self._convolution, "GMemless": self._memoryless}
+        y = mix[spec.livs[i].family](i, weights, n, feature)
+        return y @ weights["out.weight"].T
+
+    def _attention(self, i, weights, n, feature):
+        liv = self.spec.livs[i]
+        _, _, hd = self.spec.heads(i)
+
+        def project(name):
+            x = n @ weights[f"{name}.weight"].T
+            if liv.featurizer == 2:
+                x = causal_conv(x, weights[f"{name}.conv"])
+            x = x.unflatten(-1, (-1, hd))
+            return x if name == "v" else rope(x)
+
+        q, k, v = (feature(name, lambda name=name: project(name))
+                   for name in ("q", "k", "v"))
+        window = self.spec.window if liv.sparsity == 2 else None
+        return attention(q, k, v, liv.nonlinearity, window).flatten(-2)
+
+    def _recurrence(self, i, weights, n, feature):
+        u = swish(causal_conv(n @ weights["x.weight"].T, weights["x.conv"])
+                  + weights["x.conv_bias"])
+        delta = F.softplus((u @ weights["dt_in.weight"].T)
+                           @ weights["dt.weight"].T + weights["dt.bias"])
+        B = feature("B", lambda: u @ weights["B.weight"].T)
+        C = feature("C", lambda: u @ weights["C.weight"].T)
+        y = self.scan(u, delta, -torch.exp(weights["A_log"]), B, C)
+        return (y + weights["D"] * u) * swish(n @ weights["z.weight"].T)
+
+    def _convolution(self, i, weights, n, feature):
+        liv, spec = self.spec.livs[i], self.spec
+        B = feature("B", lambda: n @ weights["B.weight"].T)
+        C = feature("C", lambda: n @ weights["C.weight"].T)
+        p = B * (n @ weights["v.weight"].T)
+        if liv.featurizer == 7:
+            taps = weights["conv"]
+            if liv.sparsity == 2 and spec.window < taps.shape[1]:
+                taps = taps * (torch.arange(taps.shape[1])
+                               >= taps.shape[1] - spec.window)
+            return C * causal_conv(p, taps)
+        length = spec.filter_length
+        if liv.sparsity == 2:
+            length = min(length, spec.window)
+        h = implicit_filter(weights, length, spec.filter_period, n.dtype)
+        return C * long_conv(p, h)
+
+    def _memoryless(self, i, weights, n, feature):
+        mapped = {NONE: lambda x: x, RELU: torch.relu, SWISH: swish}
+        mapped = mapped[self.spec.livs[i].nonlinearity]
+        gate = feature("gate", lambda: mapped(n @ weights["gate.weight"].T))
+        return gate * (n @ weights["value.weight"].T)
+
+
+def mean_loss(logits, targets):
+    """Mean nats over the targets that are not negative."""
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten().long(),
+                           ignore_index=-1)
+
+
+def is_matrix(name):
+    """Does weight decay apply?  All projections and embeddings, nothing
+    else (filter networks' matrices are `.weight` too)."""
+    return name.endswith(".weight")
+
+
+def initial_params(spec, seed=0, dtype=torch.float32):
+    """Initial parameters: N(0, 0.02), output projections scaled by
+    1/sqrt(2n), Mamba's A, D and dt, PyTorch's own for short convolutions."""
+    gen = torch.Generator().manual_seed(seed)
+    constants = spec.constants()
+    params = {}
+
+    def uniform(shape, low, high):
+        return torch.rand(shape, generator=gen) * (high - low) + low
+
+    for name, shape in spec.parameter_shapes().items():
+        kind = name.split(".")[-1]
+        if name in constants:
+            value = constants[name]
+        elif name.endswith("dt.bias"):
+            dt = torch.exp(uniform(shape, math.log(1e-3), math.log(0.1)))
+            value = dt + torch.log(-torch.expm1(-dt))
+        elif name.endswith("dt.weight"):
+            bound = shape[1] ** -0.5
+            value = uniform(shape, -bound, bound)
+        elif kind == "weight":
+            value = torch.randn(shape, generator=gen) * 0.02
+            if name.endswith("out.weight") and "filter" not in name:
+                value = value / math.sqrt(2 * len(spec.livs))
+            elif "filter" in name:
+                value = uniform(shape, -1, 1) * shape[1] ** -0.5
+        elif kind in ("gain", "D", "freq"):
+            value = torch.ones(shape)
+        elif kind == "A_log":
+            value = torch.log(torch.arange(1.0, shape[1] + 1)).expand(shape)
+        elif kind == "conv":
+            value = uniform(shape, -1, 1) * shape[1] ** -0.5
+        else:
+            value = torch.zeros(shape)
+        params[name] = value.to(dtype).clone()
+    return params
