@@ -1,8 +1,20 @@
 #include "op_cases.h"
 
+/* Most cases start at position 0 and do not say so. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 #define REAL(r, c, s, o) {(r), (c), SR_REAL, (s), (o)}
 #define ACT(c)           {0, (c), SR_ACT, 1, 0}
 #define TOKENS(c)        {0, (c), SR_REAL, 1, 0}
+
+#define SCAN(batch, length, d, n)                                                                  \
+    {"scan",                                                                                       \
+     {.scan = {n}},                                                                                \
+     (batch),                                                                                      \
+     (length),                                                                                     \
+     {ACT(d), TOKENS(d), TOKENS(n), TOKENS(n), REAL(d, n, 1, 0), REAL(1, d, 1, -2), REAL(1, d, 1, 1),  \
+      ACT(d)},                                                                                     \
+     {{(d), (n)}}}
 
 const op_case op_cases[] = {
     {"linear", {.linear = {1, false}}, 2, 9, {ACT(40), {24, 40, SR_ACT, 1, 0}}, {{0, 0}}},
@@ -52,5 +64,88 @@ const op_case op_cases[] = {
     {"decay", {.filter = {0, 12, 12, 0}}, 1, 1, {REAL(12, 32, 1, 0), REAL(1, 32, 9, 0)}, {{0, 0}}},
     {"decay", {.filter = {0, 20, 33, 19}}, 1, 1, {REAL(33, 19, 1, 0), REAL(1, 19, 5, 0)}, {{0, 0}}},
     {"decay", {.filter = {0, 1, 3, 0}}, 1, 1, {REAL(3, 5, 1, 0), REAL(1, 5, 9, 0)}, {{0, 0}}},
+    {"rope", {.rope = {32}}, 2, 9, {ACT(64), REAL(1, 16, 1, 0)}, {{0, 0}}, 0},
+    {"rope", {.rope = {6}}, 1, 7, {ACT(18), REAL(1, 3, 1, 0)}, {{0, 0}}, 100000},
+    {"rope", {.rope = {48}}, 2, 5, {ACT(48), REAL(1, 24, 1, 0)}, {{0, 0}}, 99990},
+    {"rope", {.rope = {64}}, 1, 33, {ACT(128), REAL(1, 32, 1, 0)}, {{0, 0}}, 3},
+    {"cache_write", {.norm = {0}}, 2, 9, {ACT(48)}, {{7, 48}}},
+    {"attention", {.attention = {4, 2, 32, 0, SR_MAP_SOFTMAX, 0.1768}}, 2, 70, {ACT(128), ACT(64), ACT(64)}, {{80, 64}, {80, 64}}},
+    {"attention", {.attention = {2, 2, 64, 0, SR_MAP_SOFTMAX, 0.125}}, 1, 150, {ACT(128), ACT(128), ACT(128)}, {{150, 128}, {150, 128}}},
+    {"attention", {.attention = {2, 1, 8, 0, SR_MAP_SOFTMAX, 0.3536}}, 2, 33, {ACT(16), ACT(8), ACT(8)}, {{40, 8}, {40, 8}}},
+    {"attention", {.attention = {3, 1, 6, 0, SR_MAP_SOFTMAX, 0.4082}}, 1, 37, {ACT(18), ACT(6), ACT(6)}, {{40, 6}, {40, 6}}},
+    {"attention", {.attention = {2, 2, 48, 0, SR_MAP_SOFTMAX, 0.1443}}, 1, 101, {ACT(96), ACT(96), ACT(96)}, {{128, 96}, {128, 96}}},
+    {"attention", {.attention = {4, 1, 32, 20, SR_MAP_SOFTMAX, 0.1768}}, 2, 150, {ACT(128), ACT(32), ACT(32)}, {{20, 32}, {20, 32}}},
+    {"attention", {.attention = {2, 2, 16, 2, SR_MAP_SOFTMAX, 0.25}}, 1, 40, {ACT(32), ACT(32), ACT(32)}, {{2, 32}, {2, 32}}},
+    {"attention", {.attention = {2, 1, 32, 100, SR_MAP_SOFTMAX, 0.1768}}, 1, 150, {ACT(64), ACT(32), ACT(32)}, {{128, 32}, {128, 32}}},
+    {"attention", {.attention = {2, 2, 32, 0, SR_MAP_NONE, 0.1768}}, 1, 70, {ACT(64), ACT(64), ACT(64)}, {{70, 64}, {70, 64}}},
+    {"attention", {.attention = {4, 2, 8, 0, SR_MAP_RELU, 0.3536}}, 2, 45, {ACT(32), ACT(16), ACT(16)}, {{64, 16}, {64, 16}}},
+    {"attention", {.attention = {2, 1, 32, 0, SR_MAP_SWISH, 0.1768}}, 1, 99, {ACT(64), ACT(32), ACT(32)}, {{100, 32}, {100, 32}}},
+    {"attention", {.attention = {2, 2, 6, 13, SR_MAP_SWISH, 0.4082}}, 1, 70, {ACT(12), ACT(12), ACT(12)}, {{13, 12}, {13, 12}}},
+    {"attention", {.attention = {2, 1, 64, 40, SR_MAP_RELU, 0.125}}, 1, 150, {ACT(128), ACT(64), ACT(64)}, {{64, 64}, {64, 64}}},
+    {"attention", {.attention = {1, 1, 160, 0, SR_MAP_SOFTMAX, 0.07906}}, 1, 35, {ACT(160), ACT(160), ACT(160)}, {{35, 160}, {35, 160}}},
+    {"attention", {.attention = {8, 8, 32, 0, SR_MAP_SOFTMAX, 0.1768}}, 1, 3, {ACT(256), ACT(256), ACT(256)}, {{4, 256}, {4, 256}}},
+    {"linear_attention", {.attention = {4, 2, 32, 0, SR_MAP_NONE, 0.1768}}, 2, 70, {ACT(128), ACT(64), ACT(64)}, {{32, 64}}},
+    {"linear_attention", {.attention = {2, 2, 64, 0, SR_MAP_NONE, 0.125}}, 1, 150, {ACT(128), ACT(128), ACT(128)}, {{64, 128}}},
+    {"linear_attention", {.attention = {2, 1, 8, 0, SR_MAP_NONE, 0.3536}}, 2, 33, {ACT(16), ACT(8), ACT(8)}, {{8, 8}}},
+    {"linear_attention", {.attention = {3, 1, 6, 0, SR_MAP_NONE, 0.4082}}, 1, 37, {ACT(18), ACT(6), ACT(6)}, {{6, 6}}},
+    {"linear_attention", {.attention = {2, 2, 48, 0, SR_MAP_NONE, 0.1443}}, 1, 101, {ACT(96), ACT(96), ACT(96)}, {{48, 96}}},
+    {"linear_attention", {.attention = {2, 1, 32, 0, SR_MAP_NONE, 0.1768}}, 1, 1, {ACT(64), ACT(32), ACT(32)}, {{32, 32}}},
+    {"embed", {.norm = {0}}, 2, 9, {{0, 1, SR_ID, 7, 0}, REAL(7, 40, 1, 0)}, {{0, 0}}},
+    {"embed", {.norm = {0}}, 1, 5, {{0, 1, SR_ID, 50, 0}, REAL(50, 21, 1, 0)}, {{0, 0}}},
+    {"gate", {.gate = {SR_MAP_NONE}}, 2, 9, {ACT(33), ACT(33)}, {{0, 0}}},
+    {"gate", {.gate = {SR_MAP_RELU}}, 2, 9, {ACT(40), ACT(40)}, {{0, 0}}},
+    {"gate", {.gate = {SR_MAP_SWISH}}, 1, 7, {ACT(75), ACT(75)}, {{0, 0}}},
+    {"conv", {.conv = {2, false}}, 2, 70, {ACT(33), REAL(33, 2, 1, 0)}, {{1, 33}}},
+    {"conv", {.conv = {3, false}}, 3, 65, {ACT(37), REAL(37, 3, 1, 0)}, {{2, 37}}},
+    {"conv",
+     {.conv = {4, true}},
+     2,
+     150,
+     {ACT(48), REAL(48, 4, 1, 0), REAL(1, 48, 1, 0)},
+     {{3, 48}}},
+    {"conv", {.conv = {4, true}}, 1, 2, {ACT(5), REAL(5, 4, 1, 0), REAL(1, 5, 1, 0)}, {{3, 5}}},
+    {"conv", {.conv = {1, true}}, 2, 3, {ACT(9), REAL(9, 1, 1, 0)}, {{0, 0}}},
+    {"conv", {.conv = {64, false}}, 2, 130, {ACT(20), REAL(20, 64, 0.2f, 0)}, {{63, 20}}},
+    {"gated_conv",
+     {.conv = {3, false}},
+     2,
+     100,
+     {ACT(53), ACT(53), ACT(53), REAL(53, 3, 1, 0)},
+     {{2, 53}}},
+    {"gated_conv",
+     {.conv = {4, false}},
+     3,
+     33,
+     {ACT(32), ACT(32), ACT(32), REAL(32, 4, 1, 0)},
+     {{3, 32}}},
+    {"gated_conv",
+     {.conv = {2, false}},
+     1,
+     1,
+     {ACT(19), ACT(19), ACT(19), REAL(19, 2, 1, 0)},
+     {{1, 19}}},
+    {"gated_conv",
+     {.conv = {7, false}},
+     1,
+     40,
+     {ACT(35), ACT(35), ACT(35), REAL(35, 7, 1, 0)},
+     {{6, 35}}},
+    SCAN(2, 150, 37, 16),
+    SCAN(3, 33, 48, 2),
+    SCAN(1, 45, 33, 5),
+    SCAN(1, 16, 20, 64),
+    /* direct */
+    {"long_conv", {.norm = {0}}, 2, 9, {ACT(20), REAL(9, 20, 0.3f, 0)}, {{9, 20}}},
+    /* a filter shorter, then longer than the call */
+    {"long_conv", {.norm = {0}}, 3, 40, {ACT(33), REAL(7, 33, 0.3f, 0)}, {{7, 33}}},
+    {"long_conv", {.norm = {0}}, 2, 30, {ACT(16), REAL(50, 16, 0.3f, 0)}, {{50, 16}}},
+    /* transformed: 2^k and 3 * 2^k points, trees that end in points and in pairs */
+    {"long_conv", {.norm = {0}}, 2, 256, {ACT(17), REAL(256, 17, 0.3f, 0)}, {{256, 17}}},
+    {"long_conv", {.norm = {0}}, 3, 300, {ACT(5), REAL(300, 5, 0.3f, 0)}, {{300, 5}}},
+    {"long_conv", {.norm = {0}}, 1, 129, {ACT(3), REAL(129, 3, 0.3f, 0)}, {{129, 3}}},
+    {"long_conv", {.norm = {0}}, 2, 180, {ACT(4), REAL(180, 4, 0.3f, 0)}, {{180, 4}}},
+    /* many blocks; rows past the end */
+    {"long_conv", {.norm = {0}}, 2, 700, {ACT(3), REAL(130, 3, 0.3f, 0)}, {{130, 3}}},
+    {"long_conv", {.norm = {0}}, 2, 150, {ACT(6), REAL(400, 6, 0.3f, 0)}, {{400, 6}}},
     {NULL, {.norm = {0}}, 0, 0, {{0, 0, SR_ACT, 0, 0}}, {{0, 0}}},
 };

@@ -20,6 +20,7 @@ typedef struct op_case {
     struct {
         int64_t capacity, width;
     } state[SR_MAX_STATE];
+    int64_t position; /* of the first token, where an operator without state reads it */
 } op_case;
 
 /* Ends with op == NULL. */

@@ -95,6 +95,7 @@ static run begin(sartor_context *ctx, const op_case *k, sr_numbers numbers, int 
     c->attr = k->attr;
     c->batch = k->batch;
     c->length = k->length;
+    c->position = k->position;
     c->threads = threads;
     c->numbers = numbers;
     for (int i = 0; i < r.op->n_in; i++) {

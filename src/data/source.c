@@ -113,7 +113,7 @@ static size_t first_block(const unsigned char *p, size_t n, size_t block) {
 
 static sr_split part_of(const sr_source *s, sr_split role, sr_hash hash) {
     if (role != SR_ALL_SPLITS) return role;
-    uint64_t twentieth = (uint64_t)(((unsigned __int128)hash.high * 20) >> 64);
+    uint64_t twentieth = hash.high / (UINT64_MAX / 20 + 1);
     if (twentieth == 18 && !s->val_named) return SR_VAL;
     if (twentieth == 19 && !s->test_named) return SR_TEST;
     return SR_TRAIN;

@@ -24,9 +24,8 @@ typedef struct sr_source_options {
     size_t val_count;
     const char *const *test; /* likewise for test */
     size_t test_count;
-    const char
-        *separator; /* text between documents of one file; NULL or "": a file is a document */
-    sr_split split; /* the parts wanted; 0 is SR_ALL_SPLITS */
+    const char *separator; /* between documents of one file; NULL or "": a file is a document */
+    bool whole;            /* the parts will not be told apart: see sr_source_open() */
 } sr_source_options;
 
 typedef struct sr_document {
@@ -38,20 +37,19 @@ typedef struct sr_document {
 
 typedef struct sr_source sr_source;
 
-/* Lists the documents of the wanted parts: those of `data` in the order given, then `val`, then
- * `test`. Folders are walked recursively in byte order of the relative path; files in them that are
- * hidden or look binary are skipped and counted in the log, but a binary file named directly is an
- * error.
+/* Lists the documents of `data` in the order given, then those of `val`, then of `test`. Folders
+ * are walked recursively in byte order of the relative path; files in them that are hidden or look
+ * binary are skipped and counted in the log, but a binary file named directly is an error.
  *
- * A file is one document, or several between occurrences of `separator` (the rest of the
- * separator's own line, if blank, is dropped with it). A document over 1 MiB is cut after blank
+ * A file is one document, or several between occurrences of `separator` (if only blanks follow it
+ * on its line, the rest of the line is dropped with it). A document over 1 MiB is cut after blank
  * lines (else line ends, else hard, but not inside a UTF-8 character) into blocks of about 64 KiB.
- * When only some parts are wanted and hashing leaves a part without text because there are few
- * documents, all are cut finer, to at least 128 blocks of at least 1 KiB.
+ * When hashing leaves a part without text because there are few documents, and not `whole`, all
+ * documents are cut finer: into about 128 blocks of at least 1 KiB.
  *
- * Parts: 90 % train, 5 % validation, 5 % test of the documents' hashes.
- * SARTOR_IO: a missing or unreadable path. SARTOR_INVALID: no text, or binary data. An empty part
- * is not an error here: sr_source_require() makes it one. */
+ * Parts: 90 % train, 5 % validation, 5 % test by the documents' hashes.
+ * SARTOR_IO: a missing or unreadable path. SARTOR_INVALID: no text at all, or binary data. An empty
+ * part is not an error here: sr_source_require() makes it one. */
 sartor_status sr_source_open(sartor_context *ctx, const sr_source_options *options,
                              sr_source **out);
 void sr_source_close(sr_source **source);

@@ -4,6 +4,7 @@
  * but digits, dots, dashes and spaces); a names list that starts with a known name; an existing
  * file; else a names list or genome, for its message. A file never hides what the text already
  * means. */
+#define _GNU_SOURCE
 #include "base/file.h"
 #include "genome/genome.h"
 

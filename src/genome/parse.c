@@ -103,7 +103,7 @@ static sartor_status parse_integers(sr_cursor *c, sr_genome *g) {
 }
 
 static sartor_status parse_name(sr_cursor *c, int *liv_class) {
-    char name[MAX_NAME + 1], where[MAX_NAME + 24];
+    char name[MAX_NAME + 1], where[MAX_NAME + 40];
     size_t start = c->at, n = 0;
     while (c->at < c->end && is_name(c->text[c->at])) c->at++;
     n = c->at - start;

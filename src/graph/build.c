@@ -83,8 +83,7 @@ sr_value sr_graph_ids(sr_graph *g) {
 }
 
 sr_value sr_graph_external(sr_graph *g, int index, int64_t rows, int64_t cols) {
-    value *v =
-        new_value(g, VALUE_EXTERNAL, rows, cols, sr_kind_type(SR_REAL, g->options.numbers));
+    value *v = new_value(g, VALUE_EXTERNAL, rows, cols, sr_kind_type(SR_REAL, g->options.numbers));
     if (v == NULL) return -1;
     v->external = index;
     return g->values - 1;
@@ -122,8 +121,8 @@ sr_value sr_graph_op(sr_graph *g, const char *name, sr_attr attr, const sr_value
                      const int *states) {
     if (g->status != SARTOR_OK) return -1;
     const sr_op *op = sr_op_find(name);
-    node n = {.op = op, .out = -1, .saved_offset = -1, .forward_scratch = -1,
-              .backward_scratch = -1};
+    node n = {
+        .op = op, .out = -1, .saved_offset = -1, .forward_scratch = -1, .backward_scratch = -1};
     sr_call *c = &n.forward_call;
     c->attr = attr;
     c->batch = g->options.batch;

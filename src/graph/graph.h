@@ -19,8 +19,8 @@ typedef int sr_value;
 typedef struct sr_graph_options {
     sr_numbers numbers;
     int64_t batch, length;
-    bool train;   /* backward will run */
-    bool decode;  /* states carry over between calls */
+    bool train;  /* backward will run */
+    bool decode; /* states carry over between calls */
     int threads;
 } sr_graph_options;
 

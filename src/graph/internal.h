@@ -24,15 +24,15 @@ typedef struct value {
     sr_view view; /* stride and data are filled in by planning and binding */
     bool gradient;
     bool output;
-    int node;                      /* VALUE_NODE: its producer */
-    int base;                      /* VALUE_SLICE */
-    int64_t column;                /* VALUE_SLICE */
-    int first_param, param_count;  /* VALUE_PARAM */
-    int external;                  /* VALUE_EXTERNAL */
-    int uses, last_use;            /* consumers, and the last of them */
-    int needed;                    /* last time at which the data is read */
+    int node;                     /* VALUE_NODE: its producer */
+    int base;                     /* VALUE_SLICE */
+    int64_t column;               /* VALUE_SLICE */
+    int first_param, param_count; /* VALUE_PARAM */
+    int external;                 /* VALUE_EXTERNAL */
+    int uses, last_use;           /* consumers, and the last of them */
+    int needed;                   /* last time at which the data is read */
     place data, grad;
-    int64_t data_offset, grad_offset; /* of roots, in the arena */
+    int64_t data_offset, grad_offset;           /* of roots, in the arena */
     int data_from, data_to, grad_from, grad_to; /* of roots: times of life */
 } value;
 
@@ -45,7 +45,7 @@ typedef struct node {
     sr_call forward_call, backward_call;
     bool keep_gradient_add[SR_MAX_IN]; /* din.add as planned, for parameters */
     int64_t saved_offset, forward_scratch, backward_scratch; /* -1: none */
-    int times; /* entry in the profile */
+    int times;                                               /* entry in the profile */
 } node;
 
 typedef struct state_piece {

@@ -120,7 +120,8 @@ static void choose_places(sr_graph *g) {
                 v->grad = in->grad;
         }
     }
-    for (int i = 0; i < g->values; i++) g->value[i].view.stride = g->value[g->value[i].data.root].view.cols;
+    for (int i = 0; i < g->values; i++)
+        g->value[i].view.stride = g->value[g->value[i].data.root].view.cols;
 }
 
 static void extend(int *from, int *to, int time) {
@@ -139,7 +140,9 @@ static void find_lives(sr_graph *g) {
         const value *v = &g->value[i];
         value *root = &g->value[v->data.root];
         extend(&root->data_from, &root->data_to,
-               v->kind == VALUE_NODE ? v->node : v->kind == VALUE_SLICE ? root->data_from : 0);
+               v->kind == VALUE_NODE    ? v->node
+               : v->kind == VALUE_SLICE ? root->data_from
+                                        : 0);
         extend(&root->data_from, &root->data_to, v->needed);
         if (v->kind == VALUE_IDS) root->data_from = 0, root->data_to = 2 * g->nodes;
     }
@@ -189,7 +192,8 @@ static sartor_status order_gradients(sr_graph *g) {
     for (int p = 0; p < g->schema->count; p++)
         if (!param_started[p]) g->param_zero[p] = true;
     sartor_status status = SARTOR_OK;
-    for (int i = 0; i < g->values; i++) /* a slice nobody uses would leave its base's gradient open */
+    for (int i = 0; i < g->values;
+         i++) /* a slice nobody uses would leave its base's gradient open */
         if (g->value[i].kind == VALUE_SLICE && g->value[i].gradient && !started[i])
             status = sr_fail(g->ctx, SARTOR_INVALID, "graph: part of a value is never used");
     free(started);
@@ -206,8 +210,11 @@ static sartor_status complete_calls(sr_graph *g, blocks *all) {
             if (n->in[k] >= 0) f->in[k].stride = g->value[n->in[k]].view.stride;
         if (n->out >= 0) f->out.stride = g->value[n->out].view.stride;
         if (n->op->prepare != NULL) SR_TRY(n->op->prepare(g->ctx, f, false));
-        if (n->op->scratch != NULL)
+        if (n->op->scratch != NULL) {
+            if (g->options.decode) f->position = SR_POSITION_ANY;
             add_block(all, n->op->scratch(f, false), i, i, &n->forward_scratch);
+            f->position = 0;
+        }
         if (!n->backward) continue;
         if (n->op->saved != NULL)
             add_block(all, n->op->saved(f) * real, i, backward_time(g, i), &n->saved_offset);

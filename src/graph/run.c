@@ -75,7 +75,8 @@ sr_view sr_graph_view(const sr_graph *g, sr_value v) {
     return view;
 }
 
-static void timed(sr_graph *g, const node *n, sr_kernel kernel, const sr_call *call, bool backward) {
+static void timed(sr_graph *g, const node *n, sr_kernel kernel, const sr_call *call,
+                  bool backward) {
     if (!g->profile) {
         kernel(call);
         return;

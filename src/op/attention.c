@@ -63,7 +63,13 @@ static int64_t saved(const sr_call *c) {
 }
 
 static int64_t scratch(const sr_call *c, bool backward) {
-    return backward ? sr_attention_scratch_backward(c) : sr_attention_scratch_forward(c);
+    const int64_t F = (int64_t)sizeof(float);
+    if (backward) return c->threads * sr_attention_region_backward(c) * F;
+    if (sr_attention_single(c))
+        return (c->threads * sr_attention_region_single(c) +
+                c->batch * sr_attention_stretches(c) * sr_attention_partial(c)) *
+               F;
+    return c->threads * sr_attention_region_forward(c) * F;
 }
 
 const sr_op sr_op_attention = {

@@ -6,10 +6,11 @@
 
 enum {
     SR_MAX_HEAD_DIM = 2048,
-    SR_ATTENTION_LANES = 32,   /* queries of a tile, at most: two vectors */
-    SR_ATTENTION_KEYS = 64,    /* keys of a tile */
+    SR_ATTENTION_LANES = 32,    /* queries of a tile, at most: two vectors */
+    SR_ATTENTION_KEYS = 64,     /* keys of a tile */
     SR_ATTENTION_STRETCH = 512, /* past keys that one thread reads at a time for a single query */
-    SR_LINEAR_CHUNK = 64       /* tokens between two updates of the state of linear attention */
+    SR_ATTENTION_SINGLE_KEYS = 16, /* of them in scratch at a time */
+    SR_LINEAR_CHUNK = 32           /* tokens between two updates of the state of linear attention */
 };
 
 /* Fails unless heads and shapes fit each other; sets the output. `op` is named in messages. */
@@ -37,14 +38,21 @@ static inline bool sr_attention_single(const sr_call *c) {
 static inline int64_t sr_attention_stretches(const sr_call *c) {
     return (sr_attention_past(c) + 1 + SR_ATTENTION_STRETCH - 1) / SR_ATTENTION_STRETCH;
 }
-/* Floats of the result of one stretch: weighted sums, then maximum and sum of every head. */
+/* Floats of the result of one stretch: for every head weighted sums, maximum and sum of weights. */
 static inline int64_t sr_attention_partial(const sr_call *c) {
-    return c->attr.attention.heads * (sr_attention_width(c) + 2);
+    return c->attr.attention.heads * (sr_attention_width(c) + 16);
+}
+/* Floats of one thread's region: keys or values of all heads, queries, scores, factors. */
+static inline int64_t sr_attention_region_single(const sr_call *c) {
+    const int64_t w = sr_attention_width(c), n = SR_ATTENTION_SINGLE_KEYS,
+                  H = c->attr.attention.heads;
+    return n * c->attr.attention.kv_heads * w + H * (w + n) + (H + 15) / 16 * 16;
 }
 
-/* Floats of one thread's region. Forward: keys and values, then queries and outputs (transposed),
- * a score tile, running maxima and sums. Backward: keys, values and their gradients, then queries
- * and output gradients in both orders, query gradients, two score tiles, row statistics. */
+/* Floats of one thread's region otherwise. Forward: keys and values, then queries and outputs
+ * (transposed), a score tile, running maxima and sums. Backward: keys, values and their gradients,
+ * then queries and output gradients in both orders, query gradients, two score tiles, row
+ * statistics. */
 static inline int64_t sr_attention_region_forward(const sr_call *c) {
     const int64_t w = sr_attention_width(c), lanes = SR_ATTENTION_LANES;
     return 2 * sr_attention_padded(sr_attention_past(c) + c->length) * w + 2 * w * lanes +
@@ -52,14 +60,14 @@ static inline int64_t sr_attention_region_forward(const sr_call *c) {
 }
 static inline int64_t sr_attention_region_backward(const sr_call *c) {
     const int64_t w = sr_attention_width(c), lanes = SR_ATTENTION_LANES;
-    return 4 * sr_attention_padded(c->length) * w + 5 * w * lanes +
-           2 * SR_ATTENTION_KEYS * lanes + 4 * lanes;
-}
-/* Linear attention: the state of a head, a chunk of keys and values, and a tile as above. */
-static inline int64_t sr_linear_region(const sr_call *c) {
-    const int64_t w = sr_attention_width(c), lanes = SR_ATTENTION_LANES;
-    return w * w + 2 * SR_LINEAR_CHUNK * w + 4 * w * SR_LINEAR_CHUNK + 2 * SR_LINEAR_CHUNK * lanes +
+    return 4 * sr_attention_padded(c->length) * w + 5 * w * lanes + 2 * SR_ATTENTION_KEYS * lanes +
            4 * lanes;
+}
+/* Linear attention: a state of the padded head dimension squared, six blocks of a chunk's rows, two
+ * tiles of scores, a factor per token. */
+static inline int64_t sr_linear_region(const sr_call *c) {
+    const int64_t w = sr_attention_width(c), n = SR_LINEAR_CHUNK;
+    return w * w + 6 * w * n + 2 * n * n + n;
 }
 
 #endif

@@ -7,12 +7,22 @@
 
 /* clang-format off */
 #define SR_OP_LIST(X) \
+    X(linear_attention) \
+    X(attention) \
+    X(cache_write) \
+    X(rope) \
     X(linear) \
     X(unembed_loss) \
     X(tail) \
     X(position_features) \
     X(sine) \
     X(decay) \
+    X(conv) \
+    X(embed) \
+    X(gate) \
+    X(gated_conv) \
+    X(scan) \
+    X(long_conv) \
     X(rmsnorm)
 /* clang-format on */
 

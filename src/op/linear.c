@@ -1,7 +1,7 @@
 /* linear: y = x W^T, or y = residual + sign * x W^T. W is [out, in].
  *
- * The output is SR_ACT; with a residual, or with attr.linear.real, it is SR_REAL. Where x is SR_REAL
- * the whole product is f32 in every mode; elsewhere bf16 mode reads W as bf16. */
+ * The output is SR_ACT; with a residual, or with attr.linear.real, it is SR_REAL. Where x is
+ * SR_REAL the whole product is f32 in every mode; elsewhere bf16 mode reads W as bf16. */
 #include "op/linear.h"
 
 SR_DECLARE(linear_forward)
@@ -12,7 +12,8 @@ static sartor_status check(sartor_context *ctx, sr_call *c) {
     SR_TRY(sr_expect_shape(ctx, "linear", "W", w, w->rows, x->cols));
     if (residual->cols > 0)
         SR_TRY(sr_expect_shape(ctx, "linear", "residual", residual, x->rows, w->rows));
-    bool real = residual->cols > 0 || c->attr.linear.real || x->type != sr_kind_type(SR_ACT, c->numbers);
+    bool real =
+        residual->cols > 0 || c->attr.linear.real || x->type != sr_kind_type(SR_ACT, c->numbers);
     sr_set_out(c, x->rows, w->rows, real ? SR_REAL : SR_ACT);
     return SARTOR_OK;
 }
@@ -21,7 +22,9 @@ static double flops(const sr_call *c) {
     return 2.0 * (double)c->in[0].rows * (double)c->in[0].cols * (double)c->in[1].rows;
 }
 
-static bool fast(const sr_call *c) { return c->numbers == SR_FAST_F32 || c->numbers == SR_FAST_BF16; }
+static bool fast(const sr_call *c) {
+    return c->numbers == SR_FAST_F32 || c->numbers == SR_FAST_BF16;
+}
 
 /* The rounded output gradient, then the scratchpad of the larger product. */
 static int64_t scratch(const sr_call *c, bool backward) {

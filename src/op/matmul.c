@@ -120,12 +120,12 @@ static dnnl_status_t build(entry *e) {
     dnnl_post_ops_t ops = NULL;
     dnnl_primitive_desc_t pd = NULL;
     if (s == dnnl_success && good(&s, dnnl_primitive_attr_create(&attr)) &&
-        good(&s, dnnl_post_ops_create(&ops)) &&
-        (p->sign > 0 || good(&s, scale_result(ops, -1))) &&
+        good(&s, dnnl_post_ops_create(&ops)) && (p->sign > 0 || good(&s, scale_result(ops, -1))) &&
         (!p->add || good(&s, add_to_result(ops))) &&
         good(&s, dnnl_primitive_attr_set_post_ops(attr, ops)) &&
         good(&s, dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user)) &&
-        good(&s, product_make(&pd, m, attr)) && good(&s, dnnl_primitive_create(&e->primitive, pd))) {
+        good(&s, product_make(&pd, m, attr)) &&
+        good(&s, dnnl_primitive_create(&e->primitive, pd))) {
         for (int i = 0; i < 3 && s == dnnl_success; i++)
             s = dnnl_memory_create(memory[i], MATRIX(m[i]), table.engine, DNNL_MEMORY_NONE);
         if (s == dnnl_success) {

@@ -2,7 +2,8 @@
  *
  * Primitives take 70 to 5000 microseconds to create, so they are kept in one process-wide table
  * keyed by the whole description (and the number of OpenMP threads they were made for). All memory
- * is the caller's, scratchpad included, so that a graph's plan knows it. Works with oneDNN 2 and 3. */
+ * is the caller's, scratchpad included, so that a graph's plan knows it. Works with oneDNN 2 and 3.
+ */
 #ifndef SR_OP_MATMUL_H
 #define SR_OP_MATMUL_H
 
@@ -10,8 +11,8 @@
 #include "tensor/view.h"
 
 /* A is m x k, B is k x n, C is m x n. A matrix that is `transposed` is stored the other way round:
- * its element (i, j) lies at j * stride + i instead of i * stride + j. Types: A and B both SR_F32 or
- * both SR_BF16; C SR_F32 or SR_BF16; sums are f32. */
+ * its element (i, j) lies at j * stride + i instead of i * stride + j. Types: A and B both SR_F32
+ * or both SR_BF16; C SR_F32 or SR_BF16; sums are f32. */
 typedef struct sr_matmul {
     int64_t m, n, k;
     int64_t a_stride, b_stride, c_stride;

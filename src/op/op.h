@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 enum { SR_MAX_IN = 10, SR_MAX_STATE = 2 };
+#define SR_POSITION_ANY (INT64_C(1) << 48)
 
 /* One piece of decode state for `batch` sequences: per sequence `capacity` rows of `width` elements,
  * sequences one after another. What a row means is the operator's affair: caches of past tokens are
@@ -88,7 +89,9 @@ typedef struct sr_op {
     /* Forward multiply-adds of matrix products and convolutions, times two. */
     double (*flops)(const sr_call *call);
     int64_t (*saved)(const sr_call *call);                /* NULL: none */
-    int64_t (*scratch)(const sr_call *call, bool backward); /* NULL: none */
+    /* Enough for every position: a call with state is asked about at SR_POSITION_ANY, where all
+     * states are full. NULL: none. */
+    int64_t (*scratch)(const sr_call *call, bool backward);
     /* Makes ready what is expensive to make (oneDNN primitives). NULL: nothing. */
     sartor_status (*prepare)(sartor_context *ctx, const sr_call *call, bool backward);
     sr_kernels forward, backward; /* backward all NULL: no gradient (state writers) */

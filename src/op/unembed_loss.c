@@ -1,7 +1,7 @@
 /* unembed_loss: loss[t] = -log softmax(W h[t])[target[t]] in nats; 0 where target[t] < 0.
  *
- * The logits of all tokens never exist at once: blocks of tokens pass through, and backward computes
- * their logits anew. Backward also writes the losses, so that training runs it alone. */
+ * The logits of all tokens never exist at once: blocks of tokens pass through, and backward
+ * computes their logits anew. Backward also writes the losses, so that training runs it alone. */
 #include "op/unembed_loss.h"
 
 SR_DECLARE(unembed_loss_forward)

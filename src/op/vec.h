@@ -170,8 +170,25 @@ static inline void v_storef_n(float *p, vf v, int n) {
 static inline vf v_select(vi mask, vf a, vf b) { /* mask lane all ones: a, zero: b */
     return (vf)(((vi)a & mask) | ((vi)b & ~mask));
 }
-static inline vf v_max(vf a, vf b) { return v_select(a > b, a, b); }
-static inline vf v_min(vf a, vf b) { return v_select(a < b, a, b); }
+/* b where either is NaN. */
+static inline vf v_max(vf a, vf b) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return v_select(a > b, a, b);
+#endif
+}
+static inline vf v_min(vf a, vf b) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+    return v_select(a < b, a, b);
+#endif
+}
 
 /* Sum and maximum over the lanes, in a fixed tree order. */
 static inline float v_sum(vf v) {

@@ -100,10 +100,11 @@ sartor_status sr_st_declare(sartor_context *ctx, sr_st_writer *w, const char *na
         w->room = room;
     }
     json_t *entry = make_entry(type, rank, dims, w->bytes, end);
-    char *kept = strdup(name);
-    w->tensors[w->count] = (struct declared){kept, bytes};
-    w->count += kept != NULL;
-    if (entry == NULL || kept == NULL) {
+    struct declared *slot = &w->tensors[w->count];
+    slot->name = strdup(name);
+    slot->bytes = bytes;
+    if (slot->name != NULL) w->count++;
+    if (entry == NULL || slot->name == NULL) {
         json_decref(entry);
         return no_memory(ctx, w);
     }

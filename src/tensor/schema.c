@@ -65,15 +65,22 @@ int64_t sr_schema_embedding(const sr_schema *schema) { return count(schema, true
 static double initial(const sr_param *p, sr_rng rng, int64_t i) {
     const double n = (double)(p->rows * p->cols), a = p->init.a, b = p->init.b;
     switch (p->init.kind) {
-    case SR_INIT_NORMAL: return a * sr_rng_normal(rng, (uint64_t)i);
-    case SR_INIT_UNIFORM: return a * (2 * sr_rng_uniform(rng, (uint64_t)i) - 1);
-    case SR_INIT_CONSTANT: return a;
-    case SR_INIT_LOG_RANGE: return log((double)(i % p->cols + 1));
+    case SR_INIT_NORMAL:
+        return a * sr_rng_normal(rng, (uint64_t)i);
+    case SR_INIT_UNIFORM:
+        return a * (2 * sr_rng_uniform(rng, (uint64_t)i) - 1);
+    case SR_INIT_CONSTANT:
+        return a;
+    case SR_INIT_LOG_RANGE:
+        return log((double)(i % p->cols + 1));
     case SR_INIT_TIME_STEP: {
         double dt = a * exp(sr_rng_uniform(rng, (uint64_t)i) * log(b / a));
         return dt + log(-expm1(-dt));
     }
-    case SR_INIT_LINEAR_RANGE: return n > 1 ? a + (b - a) * (double)i / (n - 1) : a;
+    case SR_INIT_LINEAR_RANGE:
+        return n > 1 ? a + (b - a) * (double)i / (n - 1) : a;
+    case SR_INIT_FREQUENCIES:
+        return pow(a, -(double)i / n);
     }
     return 0;
 }
@@ -89,8 +96,8 @@ void sr_schema_init(const sr_schema *schema, uint64_t seed, float *flat) {
 }
 
 const char *sr_axis_name(sr_axis_kind kind) {
-    static const char *const names[] = {"model",   "head",  "kv_head", "key",  "value",
-                                        "channel", "ff",    "state",   "tap",  "rank",
+    static const char *const names[] = {"model",   "head",  "kv_head", "key", "value",
+                                        "channel", "ff",    "state",   "tap", "rank",
                                         "feature", "vocab", "position"};
     return names[kind];
 }

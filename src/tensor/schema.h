@@ -55,12 +55,13 @@ typedef struct sr_axis {
 } sr_axis;
 
 typedef enum sr_init_kind {
-    SR_INIT_NORMAL,     /* mean 0, sd a */
-    SR_INIT_UNIFORM,    /* in [-a, a] */
-    SR_INIT_CONSTANT,   /* a */
-    SR_INIT_LOG_RANGE,  /* log(1), log(2), ... along the last axis: Mamba's A */
-    SR_INIT_TIME_STEP,  /* softplus inverse of a log-uniform number in [a, b]: Mamba's dt bias */
-    SR_INIT_LINEAR_RANGE /* from a to b, evenly, over all entries */
+    SR_INIT_NORMAL,       /* mean 0, sd a */
+    SR_INIT_UNIFORM,      /* in [-a, a] */
+    SR_INIT_CONSTANT,     /* a */
+    SR_INIT_LOG_RANGE,    /* log(1), log(2), ... along the last axis: Mamba's A */
+    SR_INIT_TIME_STEP,    /* softplus inverse of a log-uniform number in [a, b]: Mamba's dt bias */
+    SR_INIT_LINEAR_RANGE, /* from a to b, evenly, over all entries */
+    SR_INIT_FREQUENCIES   /* a^(-i/n) for i = 0..n-1: RoPE's with base a, over n pairs */
 } sr_init_kind;
 
 typedef struct sr_init {

@@ -38,7 +38,7 @@ ARCHITECTURES = {
     "rec1-small": ["Rec-1", "GMemless"] * 2,
 }
 SIZES = {"width": 64, "head_dim": 32, "vocab": 257, "context": 64}
-TRAINING = {"batch": 16, "lr": 1e-3, "min_lr": 1e-4, "warmup": 20,
+TRAINING = {"batch": 4, "lr": 1e-3, "min_lr": 1e-4, "warmup": 20,
             "beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.1,
             "clip": 1.0}
 TOLERANCE = 0.005
@@ -199,6 +199,7 @@ def main():
     sub.add_argument("losses")
     sub.set_defaults(run=compare)
     args = parser.parse_args()
+    torch.set_num_threads(1)
     return args.run(args)
 
 

@@ -1,26 +1,15 @@
 /* gate: one pass; memory-bound but for the exponential of swish. All reads of a vector come before
  * its writes, so that outputs may lie in inputs. */
-#include "op/vec.h"
+#include "op/kernel/lanes.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE vf load(const act *p, int n) { return n == VL ? v_load(p) : v_load_n(p, n); }
-INLINE void store(act *p, vf x, int n) {
-    if (n == VL)
-        v_store(p, x);
-    else
-        v_store_n(p, x, n);
-}
-INLINE void give(act *p, bool add, vf x, int n) { store(p, add ? load(p, n) + x : x, n); }
-
-INLINE void forward(sr_map_kind map, const act *pa, const act *pb, act *y, int n) {
-    vf a = load(pa, n), b = load(pb, n);
+SR_INLINE void forward(sr_map_kind map, const act *pa, const act *pb, act *y, int n) {
+    vf a = act_load(pa, n), b = act_load(pb, n);
     if (map == SR_MAP_RELU) a = v_max(a, (vf){0});
     if (map == SR_MAP_SWISH) a = v_silu(a);
-    store(y, a * b, n);
+    act_store(y, a * b, n);
 }
 
-INLINE void forward_rows(const sr_call *c, sr_map_kind map) {
+SR_INLINE void forward_rows(const sr_call *c, sr_map_kind map) {
     const int64_t cols = c->out.cols, full = cols / VL * VL;
     int64_t low, high;
     sr_share(c->out.rows, 1, &low, &high);
@@ -48,8 +37,8 @@ typedef struct rows {
     bool add_a, add_b;
 } rows;
 
-INLINE void backward(sr_map_kind map, const rows *p, int64_t j, int n) {
-    vf a = load(p->a + j, n), b = load(p->b + j, n), dy = load(p->dy + j, n);
+SR_INLINE void backward(sr_map_kind map, const rows *p, int64_t j, int n) {
+    vf a = act_load(p->a + j, n), b = act_load(p->b + j, n), dy = act_load(p->dy + j, n);
     vf da = dy * b, f = a;
     if (map == SR_MAP_RELU) {
         f = v_max(a, (vf){0});
@@ -59,11 +48,11 @@ INLINE void backward(sr_map_kind map, const rows *p, int64_t j, int n) {
         f = a * s;
         da = da * v_silu_slope(a, s);
     }
-    if (p->da != NULL) give(p->da + j, p->add_a, da, n);
-    if (p->db != NULL) give(p->db + j, p->add_b, dy * f, n);
+    if (p->da != NULL) act_give(p->da + j, p->add_a, da, n);
+    if (p->db != NULL) act_give(p->db + j, p->add_b, dy * f, n);
 }
 
-INLINE void backward_rows(const sr_call *c, sr_map_kind map) {
+SR_INLINE void backward_rows(const sr_call *c, sr_map_kind map) {
     const int64_t cols = c->dout.cols, full = cols / VL * VL;
     const sr_view *da = &c->din[0].view, *db = &c->din[1].view;
     int64_t low, high;

@@ -82,20 +82,24 @@ void SR_KERNEL(adamw)(const sr_adamw_rule *rule, int64_t n, float *param, const 
     }
 }
 
-typedef double vd __attribute__((vector_size(SR_VEC_BYTES * 2)));
+/* At most 32 bytes: the compiler converts wider vectors in pieces. */
+#define WIDE (SR_VEC_BYTES > 32 ? 32 : SR_VEC_BYTES)
+typedef double vd __attribute__((vector_size(WIDE)));
+typedef float half __attribute__((vector_size(WIDE / 2), may_alias, aligned(4)));
 
 static double squares(const float *x, int64_t n) {
-    vd a = {0}, b = {0};
+    enum { WAYS = 4, HALF = WIDE / 8 };
+    vd sums[WAYS] = {{0}};
     int64_t i = 0;
-    for (; i + 2 * VL <= n; i += 2 * VL) {
-        vd p = __builtin_convertvector(v_loadf(x + i), vd);
-        vd q = __builtin_convertvector(v_loadf(x + i + VL), vd);
-        a += p * p;
-        b += q * q;
-    }
-    a += b;
+    for (; i + WAYS * HALF <= n; i += WAYS * HALF)
+#pragma GCC unroll 4
+        for (int k = 0; k < WAYS; k++) {
+            vd v = __builtin_convertvector(*(const half *)(x + i + k * HALF), vd);
+            sums[k] += v * v;
+        }
+    vd all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     double sum = 0;
-    for (int j = 0; j < VL; j++) sum += a[j];
+    for (int k = 0; k < HALF; k++) sum += all[k];
     for (; i < n; i++) sum += (double)x[i] * (double)x[i];
     return sum;
 }

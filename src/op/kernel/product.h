@@ -19,8 +19,7 @@ SR_INLINE void product_tile(const int vecs, int64_t n, const float *a, int64_t r
 #pragma GCC unroll 8
     for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 2
-        for (int v = 0; v < vecs; v++)
-            sum[r][v] = add ? v_loadf(c + r * cs + v * VL) : v_set(0);
+        for (int v = 0; v < vecs; v++) sum[r][v] = add ? v_loadf(c + r * cs + v * VL) : v_set(0);
     for (int64_t k = 0; k < n; k++) {
         vf x[2];
 #pragma GCC unroll 2
@@ -84,8 +83,8 @@ SR_INLINE void v_transpose(vf x[VL]) {
     }
 }
 
-/* Copies rows x cols activations (row stride xs) to f32 times `scale`; columns are padded with zeros
- * to `width`, rows to `to_rows`. */
+/* Copies rows x cols activations (row stride xs) to f32 times `scale`; columns are padded with
+ * zeros to `width`, rows to `to_rows`. */
 static inline void copy_in(const act *x, int64_t xs, int64_t rows, int64_t cols, float scale,
                            float *y, int64_t width, int64_t to_rows) {
     const int64_t whole = cols / VL * VL;
@@ -126,8 +125,10 @@ static inline void transpose_out(const float *x, int64_t lanes, int64_t rows, in
             v_transpose(v);
             for (int i = 0; i < m; i++) {
                 act *to = y + (r + i) * ys + j;
-                if (n == VL) v_store(to, add ? v_load(to) + v[i] : v[i]);
-                else v_store_n(to, add ? v_load_n(to, n) + v[i] : v[i], n);
+                if (n == VL)
+                    v_store(to, add ? v_load(to) + v[i] : v[i]);
+                else
+                    v_store_n(to, add ? v_load_n(to, n) + v[i] : v[i], n);
             }
         }
 }

@@ -1,0 +1,66 @@
+/* Command-line options, declared once: a command lists its options in a table, and from it come
+ * parsing, --help and every message about a wrong option.
+ *
+ * What holds: any argv gives either a fully checked set of values or exactly one line on standard
+ * error and exit code 2. Of a scalar option given twice the last counts, so that a script can append
+ * "$@" to its defaults. */
+#ifndef SR_CLI_OPTIONS_H
+#define SR_CLI_OPTIONS_H
+
+#include "cli/command.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum sr_option_kind {
+    SR_OPTION_END,      /* last row of a table */
+    SR_OPTION_HEADING,  /* `help` opens a group in --help */
+    SR_OPTION_ARGUMENT, /* a word without dashes, named `argument`: const char * */
+    SR_OPTION_FLAG,     /* bool */
+    SR_OPTION_INT,      /* int64_t in low..high, digits only */
+    SR_OPTION_SIZE,     /* int64_t in low..high, also 1e6, 1.5e6, 64k, 10M, 2G (decimal) */
+    SR_OPTION_SEED,     /* uint64_t */
+    SR_OPTION_REAL,     /* double in low..high, finite */
+    SR_OPTION_TEXT,     /* const char * */
+    SR_OPTION_CHOICE,   /* int: the index of a word in `choices` */
+    SR_OPTION_PATHS     /* sr_paths: one or more words, up to the next option */
+} sr_option_kind;
+
+/* Release with sr_paths_free(); the strings belong to argv. */
+typedef struct sr_paths {
+    const char **paths;
+    int count;
+} sr_paths;
+
+typedef struct sr_option {
+    sr_option_kind kind;
+    const char *name;     /* without dashes */
+    const char *argument; /* what --help calls the value */
+    void *store;          /* holds the default; --help shows it where it is inside the bounds */
+    const char *help;
+    double low, high; /* high == SR_NO_LIMIT: none */
+    const char *choices; /* "f32|bf16" */
+    bool required, empty; /* empty: the text may be "" */
+} sr_option;
+
+#define SR_NO_LIMIT 9007199254740992.0 /* 2^53 */
+
+/* Parses what follows the command's name. True: the values are stored. False: *code is the exit
+ * code, the message (or --help) is written. The table ends with SR_OPTION_END. */
+bool sr_options_parse(const sr_command *command, const sr_option *table, int argc, char **argv,
+                      int *code);
+void sr_paths_free(sr_paths *paths);
+
+/* The help text of a command on standard output. */
+void sr_options_help(const sr_command *command, const sr_option *table);
+/* Text at `column`, wrapped at 92 columns; the first line continues the current one. */
+void sr_print_wrapped(const char *text, int column);
+
+/* The word of "a|b|c" at `index` as printf arguments for %.*s: its length, with *word its start. */
+int sr_choice_word(const char *choices, int index, const char **word);
+
+/* How many letters to change, add, drop or swap to get from a to b; large for words too far apart
+ * to be a slip of the pen. */
+int sr_edit_distance(const char *a, const char *b);
+bool sr_is_typo(const char *word, int distance);
+
+#endif

@@ -1,0 +1,37 @@
+/* The sizes of a model: everything besides the genome that shapes it. */
+#ifndef SR_LIV_SIZES_H
+#define SR_LIV_SIZES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct sr_sizes {
+    int64_t width;         /* channels of the residual stream */
+    int64_t head_dim;      /* channels of a head; width is a multiple */
+    int64_t window;        /* positions that banded classes see */
+    int64_t vocab;         /* tokens */
+    int64_t context;       /* longest sequence that training and evaluation cut */
+    int64_t filter_length; /* of long convolutions; also the period of their positions */
+    bool tied;             /* the embedding is the unembedding too */
+} sr_sizes;
+
+/* Bounds that keep every product of sizes inside 64 bits. */
+enum { SR_MAX_WIDTH = 1 << 16, SR_MAX_VOCAB = 1 << 24, SR_MAX_CONTEXT = 1 << 24 };
+
+/* Hidden channels of GMemless: 8/3 of the width, rounded up to 16. */
+static inline int64_t sr_ff_width(int64_t width) { return ((8 * width + 2) / 3 + 15) / 16 * 16; }
+/* Rank of Mamba's time step. */
+static inline int64_t sr_dt_rank(int64_t width) { return (width + 15) / 16; }
+
+enum {
+    SR_SHORT_TAPS = 3, /* GConv-1 and SA-2 */
+    SR_SCAN_TAPS = 4,  /* the convolution in front of a recurrence */
+    SR_FILTER_BANDS = 8,
+    SR_FILTER_FEATURES = 1 + 2 * SR_FILTER_BANDS,
+    SR_FILTER_WIDTH = 16,
+    SR_FILTER_INNER = 2
+};
+#define SR_NORM_EPSILON 1e-5
+#define SR_ROPE_BASE    10000.0
+
+#endif

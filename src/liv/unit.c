@@ -1,0 +1,149 @@
+/* A unit: checks, sharing of weights, and the composition of the three builders. */
+#include "liv/internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+sr_heads sr_unit_heads(const sr_class *class_, const sr_sizes *sizes) {
+    if (class_->code.channel_mixing == 2) return (sr_heads){1, 1, (int)sizes->width};
+    int heads = (int)(sizes->width / sizes->head_dim);
+    return (sr_heads){heads, heads / sr_code_kv_repeat(class_->code), (int)sizes->head_dim};
+}
+
+sartor_status sr_unit_check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes) {
+    if (class_->family != SR_FAMILY_SA) return SARTOR_OK;
+    const int64_t d = sizes->width, h = sizes->head_dim, repeat = sr_code_kv_repeat(class_->code);
+    if (class_->code.channel_mixing == 2)
+        return d % 2 == 0
+                   ? SARTOR_OK
+                   : sr_fail(ctx, SARTOR_INVALID,
+                             "%s rotates pairs: width %" PRId64 " must be even", class_->name, d);
+    if (h % 2 != 0)
+        return sr_fail(ctx, SARTOR_INVALID, "%s rotates pairs: head dim %" PRId64 " must be even",
+                       class_->name, h);
+    if (d % h != 0)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "%s: width %" PRId64 " is not a multiple of head dim %" PRId64, class_->name,
+                       d, h);
+    if (d / h % repeat != 0)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "%s repeats keys and values %" PRId64 " times: the %" PRId64
+                       " heads of width %" PRId64 " and head dim %" PRId64
+                       " are not a multiple of %" PRId64,
+                       class_->name, repeat, d / h, d, h, repeat);
+    return SARTOR_OK;
+}
+
+sartor_status sr_declare_tensor(sr_declare *d, sr_slot slot, const char *name, int feature,
+                                sr_init init, bool decay, int axes, const sr_axis *axis) {
+    sr_unit *u = d->unit;
+    int owner = feature == SR_OWN    ? u->index
+                : feature == SR_REST ? u->rest_owner
+                                     : u->weight_owner[feature];
+    int *number = &u->slot[d->branch][slot];
+    *number = -1;
+    if (owner < 0) return SARTOR_OK;
+    if (owner != u->index) {
+        *number = d->units[owner].slot[d->branch][slot];
+        return SARTOR_OK;
+    }
+    sr_param p = {.scope = 1 + u->index,
+                  .axes = axes,
+                  .init = init,
+                  .decay = decay,
+                  .trained = slot != SR_SLOT_FILTER_DECAY};
+    const char *branch = !u->class_->differential ? "" : d->branch == 0 ? "a." : "b.";
+    snprintf(p.name, sizeof p.name, "liv.%d.%s%s", u->index, branch, name);
+    memcpy(p.axis, axis, (size_t)axes * sizeof *axis);
+    *number = sr_schema_add(d->ctx, d->schema, &p);
+    return *number < 0 ? SARTOR_MEMORY : SARTOR_OK;
+}
+
+/* The frequency table of a head dim: stored once per model. */
+static sartor_status rope_table(sr_declare *d) {
+    int pairs = sr_unit_heads(d->unit->class_, d->sizes).head_dim / 2;
+    sr_param p = {.axes = 1, .init = {SR_INIT_FREQUENCIES, SR_ROPE_BASE, 0}};
+    snprintf(p.name, sizeof p.name, "rope.%d.freq", 2 * pairs);
+    p.axis[0] = (sr_axis){SR_AXIS_KEY, SR_ALONG, SR_BETWEEN_PRODUCT, pairs};
+    int *number = &d->unit->slot[d->branch][SR_SLOT_ROPE];
+    *number = sr_schema_find(d->schema, p.name);
+    if (*number < 0) *number = sr_schema_add(d->ctx, d->schema, &p);
+    return *number < 0 ? SARTOR_MEMORY : SARTOR_OK;
+}
+
+/* Channel mixing: every unit is projected back to the residual stream by a matrix of its own. */
+static sartor_status out_declare(sr_declare *d) {
+    const sr_class *c = d->unit->class_;
+    sr_heads h = sr_unit_heads(c, d->sizes);
+    sr_axis model = {SR_AXIS_MODEL, SR_WRITES, SR_BETWEEN_NORM, d->sizes->width};
+    sr_axis from = {SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_PRODUCT, d->sizes->width};
+    if (c->family == SR_FAMILY_SA)
+        from = (sr_axis){SR_AXIS_VALUE, SR_READS, SR_BETWEEN_LINEAR, (int64_t)h.heads * h.head_dim};
+    if (c->family == SR_FAMILY_GMEMLESS)
+        from = (sr_axis){SR_AXIS_FF, SR_READS,
+                         c->code.nonlinearity == 3 ? SR_BETWEEN_BEND : SR_BETWEEN_PRODUCT,
+                         sr_ff_width(d->sizes->width)};
+    sr_init init = {SR_INIT_NORMAL, 0.02 / sqrt((double)d->livs), 0};
+    return sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 2,
+                             (sr_axis[]){model, from});
+}
+
+sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_sizes *sizes,
+                              sr_unit *units, int i, int livs) {
+    sr_unit *u = &units[i];
+    sr_declare d = {ctx, schema, sizes, units, u, 0, livs};
+    for (int b = 0; b < SR_BRANCHES; b++)
+        for (int s = 0; s < SR_SLOTS; s++) u->slot[b][s] = -1;
+    sr_param norm = {.scope = 1 + i, .axes = 1, .init = {SR_INIT_CONSTANT, 1, 0}, .trained = true};
+    snprintf(norm.name, sizeof norm.name, "liv.%d.norm.gain", i);
+    norm.axis[0] = (sr_axis){SR_AXIS_MODEL, SR_ALONG, SR_BETWEEN_NORM, sizes->width};
+    u->norm = sr_schema_add(ctx, schema, &norm);
+    if (u->norm < 0) return SARTOR_MEMORY;
+    for (d.branch = 0; d.branch < (u->class_->differential ? 2 : 1); d.branch++) {
+        SR_TRY(sr_featurizer_declare(&d));
+        if (u->class_->family == SR_FAMILY_SA) SR_TRY(rope_table(&d));
+        SR_TRY(out_declare(&d));
+    }
+    return SARTOR_OK;
+}
+
+/* A cache is as long as its longest reader looks back; a running state needs none. */
+void sr_unit_plan_caches(const sr_sizes *sizes, sr_unit *units, int n, int64_t context) {
+    for (int i = 0; i < n; i++) units[i].cache_rows[0] = units[i].cache_rows[1] = 0;
+    for (int i = 0; i < n; i++) {
+        const sr_class *c = units[i].class_;
+        if (c->family != SR_FAMILY_SA) continue;
+        int64_t rows = context;
+        if (c->code.sparsity == 2)
+            rows = sizes->window < context ? sizes->window : context;
+        else if (c->code.nonlinearity == SR_MAP_NONE)
+            rows = 0;
+        for (int f = 0; f < 2; f++) {
+            int64_t *kept = &units[units[i].feature_source[f]].cache_rows[f];
+            *kept = rows > *kept ? rows : *kept;
+        }
+    }
+}
+
+sr_value sr_unit_emit(sr_build *b, int i, sr_value x) {
+    sr_unit *u = &b->units[i];
+    sr_value norm[2] = {x, sr_graph_param(b->graph, u->norm, 1)};
+    sr_value n = sr_graph_op(b->graph, "rmsnorm", (sr_attr){.norm = {SR_NORM_EPSILON}}, norm, NULL);
+    for (int branch = 0; branch < (u->class_->differential ? 2 : 1); branch++) {
+        sr_groups groups = sr_featurizer_emit(b, u, branch, n);
+        sr_value out[3] = {sr_token_mixing_emit(b, u, branch, &groups),
+                           sr_weight(b, u, branch, SR_SLOT_OUT), x};
+        x = sr_graph_op(b->graph, "linear", (sr_attr){.linear = {branch == 0 ? 1 : -1, true}}, out,
+                        NULL);
+    }
+    return x;
+}
+
+void sr_unit_emit_late(sr_build *b) {
+    for (int i = 0; i < b->n_late; i++)
+        sr_graph_op(b->graph, "cache_write", (sr_attr){.filter = {0}}, &b->late[i].value,
+                    &b->late[i].state);
+    b->n_late = 0;
+}

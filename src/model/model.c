@@ -1,0 +1,185 @@
+#include "model/model.h"
+
+#include "base/memory.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static sartor_status check_sizes(sartor_context *ctx, const sr_genome *genome, const sr_sizes *s) {
+    const struct {
+        const char *name;
+        int64_t value, low, high;
+    } bounds[] = {{"width", s->width, 1, SR_MAX_WIDTH},
+                  {"head dim", s->head_dim, 1, SR_MAX_WIDTH},
+                  {"window", s->window, 1, SR_MAX_CONTEXT},
+                  {"vocabulary", s->vocab, 2, SR_MAX_VOCAB},
+                  {"context", s->context, 1, SR_MAX_CONTEXT},
+                  {"filter length", s->filter_length, 1, SR_MAX_CONTEXT}};
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+        if (bounds[i].value < bounds[i].low || bounds[i].value > bounds[i].high)
+            return sr_fail(ctx, SARTOR_INVALID,
+                           "%s is %" PRId64 ", expected %" PRId64 " to %" PRId64, bounds[i].name,
+                           bounds[i].value, bounds[i].low, bounds[i].high);
+    for (int i = 0; i < genome->n; i++) {
+        sartor_status status = sr_unit_check(ctx, sr_class_get(genome->liv[i].liv_class), s);
+        if (status != SARTOR_OK) return sr_fail_in(ctx, status, "LIV %d", i + 1);
+    }
+    return SARTOR_OK;
+}
+
+static int add_matrix(sartor_context *ctx, sr_schema *schema, const char *name, const sr_sizes *s) {
+    sr_param p = {.axes = 2,
+                  .init = {SR_INIT_NORMAL, 0.02, 0},
+                  .decay = true,
+                  .trained = true,
+                  .embedding = true};
+    snprintf(p.name, sizeof p.name, "%s", name);
+    p.axis[0] = (sr_axis){SR_AXIS_VOCAB, SR_WRITES, SR_BETWEEN_LINEAR, s->vocab};
+    p.axis[1] = (sr_axis){SR_AXIS_MODEL, SR_READS, SR_BETWEEN_NORM, s->width};
+    return sr_schema_add(ctx, schema, &p);
+}
+
+static sartor_status declare(sartor_context *ctx, sr_model *m) {
+    m->embed = add_matrix(ctx, &m->schema, "embed.weight", &m->sizes);
+    if (m->embed < 0) return SARTOR_MEMORY;
+    sr_sharing *sharing;
+    SR_TRY(sr_alloc(ctx, 1, sizeof *sharing, "sharing", (void **)&sharing));
+    sr_genome_resolve(&m->genome, sharing);
+    sartor_status status = SARTOR_OK;
+    for (int i = 0; i < m->genome.n && status == SARTOR_OK; i++) {
+        const sr_liv_sharing *s = &sharing->liv[i];
+        sr_unit *u = &m->units[i];
+        u->class_ = sr_class_get(m->genome.liv[i].liv_class);
+        u->index = i;
+        u->rest_owner = s->rest_owner;
+        for (int f = 0; f < SR_FEATURES; f++) {
+            u->feature_source[f] = s->feature_source[f];
+            u->weight_owner[f] = s->weight_owner[f];
+        }
+        status = sr_unit_declare(ctx, &m->schema, &m->sizes, m->units, i, m->genome.n);
+    }
+    free(sharing);
+    SR_TRY(status);
+    sr_param norm = {
+        .name = "norm.gain", .axes = 1, .init = {SR_INIT_CONSTANT, 1, 0}, .trained = true};
+    norm.axis[0] = (sr_axis){SR_AXIS_MODEL, SR_ALONG, SR_BETWEEN_NORM, m->sizes.width};
+    m->norm = sr_schema_add(ctx, &m->schema, &norm);
+    if (m->norm < 0) return SARTOR_MEMORY;
+    m->unembed =
+        m->sizes.tied ? m->embed : add_matrix(ctx, &m->schema, "unembed.weight", &m->sizes);
+    return m->unembed < 0 ? SARTOR_MEMORY : SARTOR_OK;
+}
+
+sartor_status sr_model_create(sartor_context *ctx, const sr_genome *genome, const sr_sizes *sizes,
+                              sr_model **model) {
+    *model = NULL;
+    SR_TRY(sr_genome_check(ctx, genome, NULL));
+    SR_TRY(check_sizes(ctx, genome, sizes));
+    sr_model *m;
+    SR_TRY(sr_alloc(ctx, 1, sizeof *m, "a model", (void **)&m));
+    m->genome = *genome;
+    sr_genome_canonical(&m->genome);
+    m->sizes = *sizes;
+    sartor_status status =
+        sr_alloc(ctx, (size_t)genome->n, sizeof *m->units, "a model's units", (void **)&m->units);
+    if (status == SARTOR_OK) status = declare(ctx, m);
+    if (status != SARTOR_OK)
+        sr_model_destroy(&m);
+    else
+        *model = m;
+    return status;
+}
+
+void sr_model_destroy(sr_model **model) {
+    if (*model == NULL) return;
+    sr_schema_free(&(*model)->schema);
+    free((*model)->units);
+    free((*model)->params);
+    free(*model);
+    *model = NULL;
+}
+
+sartor_status sr_model_allocate(sartor_context *ctx, sr_model *m) {
+    if (m->params != NULL) return SARTOR_OK;
+    return sr_alloc_aligned(ctx, (size_t)m->schema.elements, sizeof(float), "the weights",
+                            (void **)&m->params);
+}
+
+void sr_model_init(sr_model *m, uint64_t seed) { sr_schema_init(&m->schema, seed, m->params); }
+
+void sr_sizes_print(const sr_sizes *s, char text[SR_SIZES_TEXT]) {
+    snprintf(text, SR_SIZES_TEXT,
+             "width=%" PRId64 " head_dim=%" PRId64 " window=%" PRId64 " vocab=%" PRId64
+             " context=%" PRId64 " filter_length=%" PRId64 " tied=%d",
+             s->width, s->head_dim, s->window, s->vocab, s->context, s->filter_length, s->tied);
+}
+
+/* tokens -> final norm */
+static sr_value emit_body(sr_model *m, sr_build *b, sr_value ids) {
+    sr_graph *g = b->graph;
+    sr_value embed[2] = {ids, sr_graph_param(g, m->embed, 1)};
+    sr_value x = sr_graph_op(g, "embed", (sr_attr){.filter = {0}}, embed, NULL);
+    for (int i = 0; i < m->genome.n; i++) x = sr_unit_emit(b, i, x);
+    sr_unit_emit_late(b);
+    return x;
+}
+
+static sr_value emit_norm(sr_model *m, sr_graph *g, sr_value x) {
+    sr_value norm[2] = {x, sr_graph_param(g, m->norm, 1)};
+    return sr_graph_op(g, "rmsnorm", (sr_attr){.norm = {SR_NORM_EPSILON}}, norm, NULL);
+}
+
+sartor_status sr_model_build(sartor_context *ctx, sr_model *m, const sr_graph_options *options,
+                             sr_graph_purpose purpose, int64_t context, sr_model_graph *out) {
+    *out = (sr_model_graph){NULL, -1, -1, -1};
+    SR_TRY(sr_graph_create(ctx, &m->schema, options, &out->graph));
+    sr_graph *g = out->graph;
+    sr_build b = {.graph = g,
+                  .schema = &m->schema,
+                  .sizes = &m->sizes,
+                  .units = m->units,
+                  .external_filters = options->decode,
+                  .context = context};
+    sartor_status status = sr_alloc(ctx, (size_t)m->genome.n * 2 * SR_BRANCHES, sizeof *b.late,
+                                    "a graph", (void **)&b.late);
+    if (status == SARTOR_OK) {
+        sr_unit_plan_caches(&m->sizes, m->units, m->genome.n, context);
+        out->ids = sr_graph_ids(g);
+        if (purpose == SR_GRAPH_LOSS) out->targets = sr_graph_ids(g);
+        sr_value x = emit_body(m, &b, out->ids);
+        if (purpose == SR_GRAPH_NEXT)
+            x = sr_graph_op(g, "tail", (sr_attr){.filter = {0}}, &x, NULL);
+        sr_value h = emit_norm(m, g, x), w = sr_graph_param(g, m->unembed, 1);
+        if (purpose == SR_GRAPH_LOSS) {
+            sr_value in[3] = {h, w, out->targets};
+            out->out = sr_graph_op(g, "unembed_loss", (sr_attr){.filter = {0}}, in, NULL);
+        } else {
+            sr_value in[3] = {h, w, SR_NO_VALUE};
+            out->out = sr_graph_op(g, "linear", (sr_attr){.linear = {1, true}}, in, NULL);
+        }
+        sr_graph_output(g, out->out);
+        status = sr_graph_plan(g);
+    }
+    free(b.late);
+    if (status != SARTOR_OK) sr_model_graph_destroy(out);
+    return status;
+}
+
+void sr_model_graph_destroy(sr_model_graph *graph) { sr_graph_destroy(&graph->graph); }
+
+sartor_status sr_model_build_filters(sartor_context *ctx, sr_model *m, sr_numbers numbers,
+                                     int threads, sr_graph **graph, sr_value *values) {
+    *graph = NULL;
+    int n = sr_unit_filters(m->units, m->genome.n);
+    if (n == 0) return SARTOR_OK;
+    sr_graph_options options = {.numbers = numbers, .batch = 1, .length = 1, .threads = threads};
+    SR_TRY(sr_graph_create(ctx, &m->schema, &options, graph));
+    sr_build b = {.graph = *graph, .schema = &m->schema, .sizes = &m->sizes, .units = m->units};
+    for (int i = 0; i < n; i++) {
+        values[i] = sr_unit_filter(&b, m->genome.n, i);
+        sr_graph_output(*graph, values[i]);
+    }
+    sartor_status status = sr_graph_plan(*graph);
+    if (status != SARTOR_OK) sr_graph_destroy(graph);
+    return status;
+}

@@ -1,0 +1,216 @@
+/* attention, in tiles of LANES queries by SR_ATTENTION_KEYS keys.
+ *
+ * The keys and values of a key-value head are first copied to f32 in a thread's scratch; then every
+ * tile of queries walks over the keys that it sees. A thread owns a key-value head, so sums have a
+ * fixed order; forward, the heads that do not divide evenly among the threads are done by all of
+ * them together, a tile of queries each. */
+#include "op/kernel/attention_head.h"
+#include "op/kernel/attention_single.h"
+
+static void load_both(const head *a, int64_t b, int kv, int64_t low, int64_t high) {
+    load_keys(a, 0, b, kv, low, high, a->k + low * a->width);
+    load_keys(a, 1, b, kv, low, high, a->v + low * a->width);
+}
+
+/* Queries t0 .. t0 + LANES - 1 of query head h. */
+static void forward_tile(const head *a, ahead *next, int64_t b, int h, int64_t t0, float *work) {
+    const sr_call *c = a->c;
+    const int64_t n = c->length - t0 < LANES ? c->length - t0 : LANES, row = b * c->length + t0;
+    const int64_t q0 = a->past + t0, end = q0 + n;
+    float *q = work, *out = q + a->width * LANES, *s = out + a->width * LANES;
+    float *maxima = s + KEYS * LANES, *sums = maxima + LANES;
+    transpose_in(act_row(&c->in[0], row) + h * a->hd, c->in[0].stride, n, a->hd, a->scale, q,
+                 LANES);
+    for (int i = 0; i < LANES; i++) maxima[i] = HIDDEN, sums[i] = 0;
+    bool begun = false;
+    for (int64_t k0 = first_key(a, t0); k0 < end; k0 += KEYS) {
+        const int64_t m = end - k0 < KEYS ? end - k0 : KEYS;
+        const sight see = sight_of(q0 - k0, a->window);
+        fetch(next, a->hd);
+        product((m + ROWS - 1) / ROWS * ROWS, LANES, a->hd, a->k + k0 * a->width, a->width, q,
+                LANES, s, LANES, false);
+        if (a->map == SR_MAP_SOFTMAX) {
+            vf shrink[2], most[2], sum[2];
+            softmax_maxima(s, m, &see, maxima, shrink);
+            for (int v = 0; v < 2; v++) {
+                most[v] = v_loadf(maxima + v * VL);
+                sum[v] = v_loadf(sums + v * VL) * shrink[v];
+            }
+            for (int64_t j = 0; j < m; j++)
+                for (int v = 0; v < 2; v++) {
+                    vf p = v_exp2(v_loadf(s + j * LANES + v * VL) - most[v]);
+                    v_storef(s + j * LANES + v * VL, p);
+                    sum[v] += p;
+                }
+            for (int v = 0; v < 2; v++) v_storef(sums + v * VL, sum[v]);
+            for (int64_t d = 0; begun && d < a->rows; d++)
+                for (int v = 0; v < 2; v++) {
+                    float *p = out + d * LANES + v * VL;
+                    v_storef(p, v_loadf(p) * shrink[v]);
+                }
+        } else {
+            map_tile(s, m, &see, a->map);
+        }
+        fetch(next, a->hd);
+        product_t(a->rows, LANES, m, a->v + k0 * a->width, a->width, s, LANES, out, LANES, begun);
+        begun = true;
+    }
+    for (int v = 0; v < 2; v++) {
+        if (a->map != SR_MAP_SOFTMAX)
+            for (int i = v * VL; i < (v + 1) * VL; i++) sums[i] = (float)(c->position + t0 + i + 1);
+        const vf factor = 1.0f / v_loadf(sums + v * VL);
+        for (int64_t d = 0; d < a->rows; d++) {
+            float *p = out + d * LANES + v * VL;
+            v_storef(p, v_loadf(p) * factor);
+        }
+    }
+    transpose_out(out, LANES, n, a->hd, 1, act_row(&c->out, row) + h * a->hd, c->out.stride, false);
+    if (c->saved != NULL && a->map == SR_MAP_SOFTMAX)
+        for (int64_t i = 0; i < n; i++)
+            ((float *)c->saved)[(row + i) * c->attr.attention.heads + h] =
+                maxima[i] + log2f(sums[i]);
+}
+
+/* The log-sum-exp is kept in base 2. */
+static void forward_many(const sr_call *c) {
+    const int KV = c->attr.attention.kv_heads;
+    const int64_t items = c->batch * KV, tiles = (c->length + LANES - 1) / LANES;
+#pragma omp parallel num_threads(c->threads)
+    {
+        const int threads = omp_get_num_threads(), me = omp_get_thread_num();
+        const int64_t region = sr_attention_region_forward(c), even = items / threads * threads;
+        head own = head_of(c), all = own; /* all: shared keys and values */
+        place_keys(&own, (float *)c->scratch + me * region);
+        place_keys(&all, c->scratch);
+        for (int64_t item = even / threads * me; item < even / threads * (me + 1); item++) {
+            load_both(&own, item / KV, (int)(item % KV), first_key(&own, 0), own.keys);
+            end_keys(&own);
+            for (int g = 0; g < own.group; g++) {
+                const int h = (int)(item % KV) * own.group + g;
+                ahead next = look_ahead(&own, item / KV, h, false);
+                for (int64_t t = 0; t < tiles; t++)
+                    forward_tile(&own, &next, item / KV, h, t * LANES, own.work);
+            }
+        }
+        ahead nothing = {.step = 0};
+        for (int64_t item = even; item < items; item++) {
+            int64_t low, high, first = first_key(&all, 0);
+#pragma omp barrier
+            sr_share(all.keys - first, 1, &low, &high);
+            load_both(&all, item / KV, (int)(item % KV), first + low, first + high);
+            if (me == 0) end_keys(&all);
+#pragma omp barrier
+            for (int64_t i = me; i < all.group * tiles; i += threads)
+                forward_tile(&all, &nothing, item / KV,
+                             (int)(item % KV) * all.group + (int)(i / tiles),
+                             (tiles - 1 - i % tiles) * LANES, own.work);
+        }
+    }
+}
+
+void SR_KERNEL(attention_forward)(const sr_call *c) {
+    if (sr_attention_single(c))
+        forward_single(c);
+    else
+        forward_many(c);
+}
+
+typedef struct gradients {
+    float *dk, *dv; /* [keys][width], sums over the query heads of the group */
+    float *work;
+} gradients;
+
+/* One tile of queries of head h: its dq, and its share of dk and dv. */
+static void backward_tile(const head *a, const gradients *g, ahead *next, int64_t b, int h,
+                          int64_t t0) {
+    const sr_call *c = a->c;
+    const int64_t n = c->length - t0 < LANES ? c->length - t0 : LANES, row = b * c->length + t0;
+    const int64_t block = a->width * LANES, end = t0 + LANES;
+    const int col = h * a->hd, H = c->attr.attention.heads;
+    float *qt = g->work, *dot = qt + block, *q = dot + block, *dout = q + block, *dq = dout + block,
+          *s = dq + block, *ds = s + KEYS * LANES, *statistic = ds + KEYS * LANES,
+          *total = statistic + LANES;
+    const act *from = act_row(&c->in[0], row) + col, *dy = act_row(&c->dout, row) + col;
+    transpose_in(from, c->in[0].stride, n, a->hd, a->scale, qt, LANES);
+    transpose_in(dy, c->dout.stride, n, a->hd, 1, dot, LANES);
+    copy_in(from, c->in[0].stride, n, a->hd, (float)c->attr.attention.scale, q, a->width, LANES);
+    copy_in(dy, c->dout.stride, n, a->hd, 1, dout, a->width, LANES);
+    for (int64_t i = 0; i < LANES; i++) {
+        statistic[i] = total[i] = 0;
+        if (i >= n) continue;
+        statistic[i] = 1 / (float)(c->position + t0 + i + 1);
+        if (a->map != SR_MAP_SOFTMAX) continue;
+        statistic[i] = ((const float *)c->saved)[(row + i) * H + h];
+        const act *y = act_row(&c->out, row + i) + col;
+        vf sums = {0};
+        int d = 0;
+        for (; d + VL <= a->hd; d += VL) sums += v_load(y + d) * v_loadf(dout + i * a->width + d);
+        total[i] = v_sum(sums);
+        for (; d < a->hd; d++) total[i] += a_get(y + d) * dout[i * a->width + d];
+    }
+    bool begun = false;
+    for (int64_t k0 = first_key(a, t0) / ROWS * ROWS; k0 < end; k0 += KEYS) {
+        const int64_t m = end - k0 < KEYS ? end - k0 : KEYS;
+        const sight see = sight_of(t0 - k0, a->window);
+        const float *k = a->k + k0 * a->width, *v = a->v + k0 * a->width;
+        fetch(next, a->hd);
+        product(m, LANES, a->hd, k, a->width, qt, LANES, s, LANES, false);
+        product(m, LANES, a->hd, v, a->width, dot, LANES, ds, LANES, false);
+        for (int64_t j = 0; j < m; j++) {
+            const bool all = sees_all(&see, j);
+            for (int l = 0; l < 2; l++) {
+                float *p = s + j * LANES + l * VL, *dp = ds + j * LANES + l * VL;
+                vf weight, gradient;
+                gradient_lanes(a->map, v_loadf(p), v_loadf(dp), v_loadf(statistic + l * VL),
+                               v_loadf(total + l * VL), &weight, &gradient);
+                if (!all) {
+                    vi mask = seen(&see, j, l);
+                    weight = (vf)((vi)weight & mask);
+                    gradient = (vf)((vi)gradient & mask);
+                }
+                v_storef(p, weight);
+                v_storef(dp, gradient);
+            }
+        }
+        fetch(next, a->hd);
+        product_t(a->rows, LANES, m, k, a->width, ds, LANES, dq, LANES, begun);
+        product(m, a->width, LANES, ds, LANES, q, a->width, g->dk + k0 * a->width, a->width, true);
+        product(m, a->width, LANES, s, LANES, dout, a->width, g->dv + k0 * a->width, a->width,
+                true);
+        begun = true;
+    }
+    if (c->din[0].view.data != NULL)
+        transpose_out(dq, LANES, n, a->hd, (float)c->attr.attention.scale,
+                      act_row(&c->din[0].view, row) + col, c->din[0].view.stride, c->din[0].add);
+}
+
+void SR_KERNEL(attention_backward)(const sr_call *c) {
+    const int KV = c->attr.attention.kv_heads;
+#pragma omp parallel num_threads(c->threads)
+    {
+        head a = head_of(c);
+        place_keys(&a,
+                   (float *)c->scratch + omp_get_thread_num() * sr_attention_region_backward(c));
+        const int64_t block = sr_attention_padded(a.keys) * a.width;
+        gradients g = {a.work, a.work + block, a.work + 2 * block};
+        int64_t low, high;
+        sr_share(c->batch * KV, 1, &low, &high);
+        for (int64_t item = low; item < high; item++) {
+            const int64_t b = item / KV;
+            const int kv = (int)(item % KV);
+            load_both(&a, b, kv, 0, a.keys);
+            end_keys(&a);
+            memset(g.dk, 0, (size_t)block * 2 * sizeof(float));
+            for (int h = kv * a.group; h < (kv + 1) * a.group; h++) {
+                ahead next = look_ahead(&a, b, h, true);
+                for (int64_t t = 0; t < c->length; t += LANES)
+                    backward_tile(&a, &g, &next, b, h, t);
+            }
+            for (int i = 1; i < 3; i++)
+                if (c->din[i].view.data != NULL)
+                    copy_out(i == 1 ? g.dk : g.dv, a.width, c->length, a.hd, 1,
+                             act_row(&c->din[i].view, b * c->length) + kv * a.hd,
+                             c->din[i].view.stride, c->din[i].add);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+/* One key-value head as the attention kernels see it: its sizes, its keys and values in f32, and a
+ * look ahead at the rows that come next. */
+#ifndef SR_KERNEL_ATTENTION_HEAD_H
+#define SR_KERNEL_ATTENTION_HEAD_H
+
+#include "op/attention.h"
+#include "op/kernel/attention_tile.h"
+
+enum { KEYS = SR_ATTENTION_KEYS };
+
+typedef struct head {
+    const sr_call *c;
+    sr_map_kind map;
+    int hd, group;      /* head dimension; query heads that share keys */
+    int64_t width;      /* padded head dimension: row stride of keys and values */
+    int64_t rows;       /* head dimension padded to ROWS */
+    int64_t past, keys; /* keys before this call; all keys */
+    int64_t window;
+    float scale;  /* of the queries: with log2(e) for softmax */
+    float *k, *v; /* [keys][width] */
+    float *work;  /* the rest of the thread's scratch */
+} head;
+
+static inline head head_of(const sr_call *c) {
+    head a = {.c = c,
+              .map = c->attr.attention.map,
+              .hd = c->attr.attention.head_dim,
+              .group = c->attr.attention.heads / c->attr.attention.kv_heads,
+              .width = sr_attention_width(c),
+              .past = sr_attention_past(c),
+              .window = c->attr.attention.window,
+              .scale = (float)c->attr.attention.scale};
+    if (a.map == SR_MAP_SOFTMAX) a.scale = (float)(c->attr.attention.scale * LOG2E);
+    a.rows = (a.hd + ROWS - 1) / ROWS * ROWS;
+    a.keys = a.past + c->length;
+    return a;
+}
+
+/* Lays keys and values out at the start of a region of scratch. */
+static inline void place_keys(head *a, float *region) {
+    const int64_t block = sr_attention_padded(a->keys) * a->width;
+    a->k = region;
+    a->v = a->k + block;
+    a->work = a->v + block;
+}
+
+static inline void copy_past(const sr_state *s, int64_t row, int col, int n, float *to,
+                             int64_t width) {
+    const int whole = n / VL * VL;
+    const sr_half *half = (const sr_half *)s->data + row * s->width + col;
+    const float *full = (const float *)s->data + row * s->width + col;
+    int j = 0;
+    for (; j < whole; j += VL)
+        v_storef(to + j, s->type == SR_F16 ? v_loadf16(half + j) : v_loadf(full + j));
+    for (; j < n; j++) to[j] = s->type == SR_F16 ? (float)half[j] : full[j];
+    for (; j < width; j++) to[j] = 0;
+}
+
+/* Keys (which = 0) or values (1) [low, high) of a key-value head, from the ring and from this call,
+ * in rows of `width`. */
+static inline void load_keys(const head *a, int which, int64_t b, int kv, int64_t low, int64_t high,
+                             float *to) {
+    const sr_call *c = a->c;
+    const sr_state *s = &c->state[which];
+    int64_t n = low;
+    for (; n < high && n < a->past; n++, to += a->width)
+        copy_past(s, b * s->capacity + (c->position - a->past + n) % s->capacity, kv * a->hd, a->hd,
+                  to, a->width);
+    if (n < high)
+        copy_in(act_row(&c->in[1 + which], b * c->length + n - a->past) + kv * a->hd,
+                c->in[1 + which].stride, high - n, a->hd, 1, to, a->width, high - n);
+}
+
+/* Zero rows after the last key: products read whole ROWS. */
+static inline void end_keys(const head *a) {
+    size_t bytes = (size_t)((sr_attention_padded(a->keys) - a->keys) * a->width) * sizeof(float);
+    memset(a->k + a->keys * a->width, 0, bytes);
+    memset(a->v + a->keys * a->width, 0, bytes);
+}
+
+/* The first key that a query sees; the query of token t sits on key past + t. */
+static inline int64_t first_key(const head *a, int64_t t) {
+    int64_t first = a->window > 0 ? a->past + t - a->window + 1 : 0;
+    return first > 0 ? first : 0;
+}
+
+/* The rows of the head that comes next, brought nearer a few at a time during the work on this one.
+ * Heads lie side by side in a row, so the rows of one are far apart and the processor does not see
+ * them coming. */
+typedef struct ahead {
+    const sr_view *view[8];
+    int col[8];
+    int views, written; /* the last `written` views are going to be written */
+    int64_t row, end, step;
+} ahead;
+
+static inline void look_at(ahead *f, const sr_view *v, int col) {
+    if (v->data == NULL) return;
+    f->view[f->views] = v;
+    f->col[f->views++] = col;
+}
+
+static inline ahead look_ahead(const head *a, int64_t b, int h, bool backward) {
+    const sr_call *c = a->c;
+    ahead f = {.step = 0};
+    if (++h == c->attr.attention.heads) h = 0, b++;
+    if (b == c->batch) return f;
+    const int col = h * a->hd, kv = h / a->group * a->hd;
+    const bool keys = h % a->group == 0;
+    look_at(&f, &c->in[0], col);
+    for (int i = 1; keys && i < 3; i++) look_at(&f, &c->in[i], kv);
+    if (backward) look_at(&f, &c->out, col), look_at(&f, &c->dout, col);
+    f.written = -f.views;
+    look_at(&f, backward ? &c->din[0].view : &c->out, col);
+    for (int i = 1; backward && keys && i < 3; i++) look_at(&f, &c->din[i].view, kv);
+    f.written += f.views;
+    int64_t steps = 0;
+    for (int64_t t = 0; t < c->length; t += LANES)
+        steps += 2 * ((a->past + t + LANES - first_key(a, t)) / KEYS + 1);
+    f.row = b * c->length;
+    f.end = f.row + c->length;
+    f.step = c->length / steps + 1;
+    return f;
+}
+
+static inline void fetch(ahead *f, int hd) {
+    const int64_t end = f->end < f->row + f->step ? f->end : f->row + f->step;
+    for (; f->row < end; f->row++)
+        for (int v = 0; v < f->views; v++) {
+            const char *p = (const char *)(act_row(f->view[v], f->row) + f->col[v]);
+            for (size_t i = 0; i < (size_t)hd * sizeof(act); i += 64)
+                if (v < f->views - f->written)
+                    __builtin_prefetch(p + i, 0, 2);
+                else
+                    __builtin_prefetch(p + i, 1, 2);
+        }
+}
+
+#endif
