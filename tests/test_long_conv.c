@@ -131,7 +131,7 @@ static void test_causality(void **state) {
  * with a past, a ring that wraps; on one and on several threads. */
 static void test_state(void **state) {
     (void)state;
-    const int64_t chunks[] = {200, 1, 7, 130, 1, 40, 64, 300, 1, 2, 256};
+    const int64_t chunks[] = {200, 1, 7, 130, 1, 40, 52, 300, 1, 14, 256};
     const int64_t lengths[] = {1500, 170};
     for (int k = 0; k < 2; k++)
         for (int half = 0; half < 2; half++)

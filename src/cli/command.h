@@ -17,14 +17,15 @@ struct sr_command {
     int (*run)(const sr_command *self, int argc, char **argv);
 };
 
-extern const sr_command sr_command_inspect, sr_command_train, sr_command_eval,
-    sr_command_generate, sr_command_list, sr_command_tokenizer;
+extern const sr_command sr_command_inspect, sr_command_train, sr_command_eval, sr_command_generate,
+    sr_command_list, sr_command_tokenizer;
 
 /* One line on standard error: wrong usage. `command` NULL: of sartor itself. Returns 2. */
 int sr_usage_error(const sr_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* One line on standard error for a failed library call; returns the exit code. */
+/* One line on standard error for a failed library call; returns the exit code: 128 + the signal
+ * when one interrupted it. */
 int sr_report_failure(const sartor_context *ctx, sartor_status status);
 /* The same for what the program itself finds wrong. */
 int sr_report_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -37,8 +38,6 @@ const char *sr_shown(const char *text, char buffer[SR_SHOWN]);
  * second signal ends the program at once. NULL after a message. */
 sartor_context *sr_context_open(void);
 void sr_context_close(sartor_context **ctx);
-/* The signal that interrupted, or 0. */
-int sr_caught_signal(void);
 
 /* Flushes standard output: results that could not be written are a failure. */
 int sr_finish_output(void);

@@ -1,7 +1,7 @@
 /* sartor eval: measures a model on text. */
+#include "cli/live.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "cli/progress.h"
 
 #include <sartor/model.h>
 #include <string.h>
@@ -10,16 +10,16 @@ static int evaluate(const char *path, const sartor_eval_options *options, bool j
     sartor_context *ctx = sr_context_open();
     if (ctx == NULL) return SR_EXIT_FAILURE;
     sartor_eval_options o = *options;
-    sr_progress progress;
-    sr_progress_start(&progress, SR_PROGRESS_EVAL, quiet);
-    sartor_set_log(ctx, sr_progress_log, &progress);
-    o.progress = sr_progress_show;
+    sr_live progress;
+    sr_live_start(&progress, SR_LIVE_EVAL, quiet);
+    sartor_set_log(ctx, sr_live_log, &progress);
+    o.progress = sr_live_show;
     o.progress_user = &progress;
     sartor_model *model = NULL;
     sartor_measure result;
     sartor_status status = sartor_model_load(ctx, path, &model);
     if (status == SARTOR_OK) status = sartor_eval(ctx, model, &o, &result);
-    sr_progress_end(&progress);
+    sr_live_end(&progress);
     int code = SR_EXIT_OK;
     if (status != SARTOR_OK) {
         code = sr_report_failure(ctx, status);
@@ -47,31 +47,26 @@ static int run(const sr_command *self, int argc, char **argv) {
     static const sartor_split splits[] = {SARTOR_SPLIT_ALL, SARTOR_SPLIT_VALIDATION,
                                           SARTOR_SPLIT_TEST, SARTOR_SPLIT_TRAIN};
     const sr_option table[] = {
-        {SR_OPTION_HEADING, .help = "Model"},
-        {SR_OPTION_ARGUMENT, .argument = "MODEL", .store = &model,
-         .help = "a folder that sartor train made, or a model file", .required = true},
-        {SR_OPTION_HEADING, .help = "Text"},
-        {SR_OPTION_PATHS, "data", "PATH", &data, "text files or folders", .required = true},
-        {SR_OPTION_CHOICE, "split", NULL, &split,
-         "the part of the text to measure on, split as sartor train does",
-         .choices = "all|val|test|train"},
-        {SR_OPTION_TEXT, "val", "PATH", &o.text.validation,
-         "the file or folder that was --val in training"},
-        {SR_OPTION_TEXT, "test", "PATH", &o.text.test,
-         "the file or folder that was --test in training"},
-        {SR_OPTION_TEXT, "doc-separator", "TEXT", &o.text.doc_separator,
-         "text that ends a document inside a file", .empty = true},
-        {SR_OPTION_HEADING, .help = "Measuring"},
-        {SR_OPTION_INT, "context", "T", &o.context,
-         "tokens of a window (default: the model's context)", 1, SR_NO_LIMIT},
-        {SR_OPTION_INT, "batch", "B", &o.batch, "windows at once (default 8)", 1, 1 << 20},
-        {SR_OPTION_CHOICE, "precision", NULL, &precision, "arithmetic of the matrix products",
-         .choices = "f32|bf16"},
-        {SR_OPTION_INT, "threads", "K", &threads, "threads to use (default: all cores)", 1, 1024},
-        {SR_OPTION_HEADING, .help = "Output"},
-        {SR_OPTION_FLAG, "json", NULL, &json, "end with one line of JSON"},
-        {SR_OPTION_FLAG, "quiet", NULL, &quiet, "no progress"},
-        {SR_OPTION_END},
+        SR_HEADING("Model"),
+        SR_ARGUMENT("MODEL", &model, "a folder that sartor train made, or a model file"),
+        SR_HEADING("Text"),
+        SR_PATHS("data", "PATH", &data, "text files or folders", .required = true),
+        SR_CHOICE("split", "all|val|test|train", &split,
+                  "the part of the text to measure on, split as sartor train does"),
+        SR_TEXT("val", "PATH", &o.text.validation, "the file or folder that was --val in training"),
+        SR_TEXT("test", "PATH", &o.text.test, "the file or folder that was --test in training"),
+        SR_TEXT("doc-separator", "TEXT", &o.text.doc_separator,
+                "text that ends a document inside a file", .empty = true),
+        SR_HEADING("Measuring"),
+        SR_INT("context", "T", &o.context, "tokens of a window (default: the model's context)", 1,
+               SR_NO_LIMIT),
+        SR_INT("batch", "B", &o.batch, "windows at once (default 8)", 1, 1 << 20),
+        SR_CHOICE("precision", "f32|bf16", &precision, "arithmetic of the matrix products"),
+        SR_INT("threads", "K", &threads, "threads to use (default: all cores)", 1, 1024),
+        SR_HEADING("Output"),
+        SR_FLAG("json", &json, "end with one line of JSON"),
+        SR_FLAG("quiet", &quiet, "no progress"),
+        SR_END,
     };
     int code;
     if (sr_options_parse(self, table, argc, argv, &code)) {

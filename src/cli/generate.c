@@ -8,22 +8,35 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A sartor_token_fn. */
-static bool write_token(void *user, const char *bytes, size_t size) {
-    sr_text_stream *out = user;
-    sr_text_write(out, bytes, size);
-    return fflush(out->stream) == 0;
+/* The prompt comes out with the first token: nothing is written when the options are wrong. */
+typedef struct sr_writer {
+    sr_text_stream out;
+    const char *prompt; /* NULL: written */
+} sr_writer;
+
+static void write_prompt(sr_writer *w) {
+    if (w->prompt != NULL) sr_text_write(&w->out, w->prompt, strlen(w->prompt));
+    w->prompt = NULL;
 }
 
-static int print_result(const sartor_generation *g, sr_text_stream *out, bool json, bool quiet) {
+/* A sartor_token_fn. */
+static bool write_token(void *user, const char *bytes, size_t size) {
+    sr_writer *w = user;
+    write_prompt(w);
+    sr_text_write(&w->out, bytes, size);
+    return fflush(w->out.stream) == 0;
+}
+
+static int print_result(const sartor_generation *g, sr_writer *w, bool json, bool quiet) {
     if (json)
         return sr_print_json(json_pack("{s:i, s:o, s:I, s:o}", "version", 1, "text",
                                        sr_json_text(g->text, g->text_bytes), "tokens",
                                        (json_int_t)g->tokens, "tokens_per_second",
                                        sr_json_real(g->tokens_per_second)));
     char rate[SR_NUMBER_TEXT];
-    sr_text_end(out);
-    if (out->terminal) fputc('\n', out->stream);
+    write_prompt(w);
+    sr_text_end(&w->out);
+    if (w->out.terminal) putchar('\n');
     int code = sr_finish_output();
     if (code == SR_EXIT_OK && !quiet)
         fprintf(stderr, "%" PRId64 " tokens, %s tokens/s\n", g->tokens,
@@ -36,25 +49,23 @@ static int generate(const char *path, const sartor_generate_options *options, bo
     sartor_context *ctx = sr_context_open();
     if (ctx == NULL) return SR_EXIT_FAILURE;
     sartor_generate_options o = *options;
-    sr_text_stream out = {.stream = stdout, .terminal = isatty(STDOUT_FILENO)};
+    sr_writer writer = {{.stream = stdout, .terminal = isatty(STDOUT_FILENO)}, o.prompt};
     sartor_model *model = NULL;
     sartor_generation result = {.text = NULL};
     sartor_status status = sartor_model_load(ctx, path, &model);
     if (status == SARTOR_OK) {
         if (!json) {
-            sr_text_write(&out, o.prompt, strlen(o.prompt));
-            fflush(stdout);
             o.on_token = write_token;
-            o.on_token_user = &out;
+            o.on_token_user = &writer;
         }
         status = sartor_generate(ctx, model, &o, &result);
     }
     int code;
     if (status == SARTOR_OK) {
-        code = print_result(&result, &out, json, quiet);
+        code = print_result(&result, &writer, json, quiet);
     } else {
-        sr_text_end(&out);
-        if (out.terminal && !json) fputc('\n', stdout);
+        sr_text_end(&writer.out);
+        if (writer.out.terminal && writer.prompt == NULL) putchar('\n');
         fflush(stdout);
         code = sr_report_failure(ctx, status);
     }
@@ -72,32 +83,29 @@ static int run(const sr_command *self, int argc, char **argv) {
     int64_t threads = 0;
     bool json = false, quiet = false;
     const sr_option table[] = {
-        {SR_OPTION_HEADING, .help = "Model and prompt"},
-        {SR_OPTION_ARGUMENT, .argument = "MODEL", .store = &model,
-         .help = "a folder that sartor train made, or a model file", .required = true},
-        {SR_OPTION_TEXT, "prompt", "TEXT", &o.prompt, "the text to continue; '' starts a document",
-         .required = true, .empty = true},
-        {SR_OPTION_SIZE, "tokens", "N", &o.tokens,
-         "most tokens to generate; the end of a document ends the text earlier", 1, SR_NO_LIMIT},
-        {SR_OPTION_HEADING, .help = "Sampling"},
-        {SR_OPTION_REAL, "temperature", "X", &o.temperature,
-         "0: always the most likely token; 1: as the model says", 0, 1e6},
-        {SR_OPTION_INT, "top-k", "N", &o.top_k, "draw from the N most likely tokens; 0: all", 0,
-         SR_NO_LIMIT},
-        {SR_OPTION_REAL, "top-p", "X", &o.top_p,
-         "draw from the most likely tokens that together have probability X; 1: all", 0, 1},
-        {SR_OPTION_SEED, "seed", "S", &o.seed, "the same seed gives the same text"},
-        {SR_OPTION_HEADING, .help = "Running"},
-        {SR_OPTION_CHOICE, "cache", NULL, &cache, "type of keys, values and convolution windows",
-         .choices = "f16|f32"},
-        {SR_OPTION_CHOICE, "precision", NULL, &precision, "arithmetic of the matrix products",
-         .choices = "f32|bf16"},
-        {SR_OPTION_INT, "threads", "K", &threads, "threads to use (default: all cores)", 1, 1024},
-        {SR_OPTION_HEADING, .help = "Output"},
-        {SR_OPTION_FLAG, "json", NULL, &json,
-         "one line of JSON when done: the continuation without the prompt"},
-        {SR_OPTION_FLAG, "quiet", NULL, &quiet, "no speed on standard error"},
-        {SR_OPTION_END},
+        SR_HEADING("Model and prompt"),
+        SR_ARGUMENT("MODEL", &model, "a folder that sartor train made, or a model file"),
+        SR_TEXT("prompt", "TEXT", &o.prompt, "the text to continue; '' starts a document",
+                .required = true, .empty = true),
+        SR_SIZE("tokens", "N", &o.tokens,
+                "most tokens to generate; the end of a document ends the text earlier", 1,
+                SR_NO_LIMIT),
+        SR_HEADING("Sampling"),
+        SR_REAL("temperature", "X", &o.temperature,
+                "0: always the most likely token; 1: as the model says", 0, 1e6),
+        SR_INT("top-k", "N", &o.top_k, "draw from the N most likely tokens; 0: all", 0,
+               SR_NO_LIMIT),
+        SR_REAL("top-p", "X", &o.top_p,
+                "draw from the most likely tokens that together have probability X; 1: all", 0, 1),
+        SR_SEED("seed", "S", &o.seed, "the same seed gives the same text"),
+        SR_HEADING("Running"),
+        SR_CHOICE("cache", "f16|f32", &cache, "type of keys, values and convolution windows"),
+        SR_CHOICE("precision", "f32|bf16", &precision, "arithmetic of the matrix products"),
+        SR_INT("threads", "K", &threads, "threads to use (default: all cores)", 1, 1024),
+        SR_HEADING("Output"),
+        SR_FLAG("json", &json, "one line of JSON when done: the continuation without the prompt"),
+        SR_FLAG("quiet", &quiet, "no speed on standard error"),
+        SR_END,
     };
     int code;
     if (!sr_options_parse(self, table, argc, argv, &code)) return code;

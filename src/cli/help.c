@@ -52,7 +52,8 @@ static void append_default(const sr_option *o, char *text, size_t room) {
         n = sr_choice_word(o->choices, *(const int *)o->store, &word);
         if (n > 0) snprintf(text + used, room - used, " (default %.*s)", n, word);
         break;
-    default: break;
+    default:
+        break;
     }
 }
 

@@ -27,8 +27,8 @@ static void livs_table(void) {
     for (int i = 1; i <= sr_class_count(); i++) {
         const sr_class *c = sr_class_get(i);
         printf("%6d  %-14s %d.%d.%d.%d.%d   %-10s ", c->number, c->name, c->code.featurizer,
-               c->code.token_mixing, c->code.sparsity, c->code.nonlinearity,
-               c->code.channel_mixing, sr_family_name(c->family));
+               c->code.token_mixing, c->code.sparsity, c->code.nonlinearity, c->code.channel_mixing,
+               sr_family_name(c->family));
         puts(c->summary);
         if (i == SR_PAPER_CLASSES && i < sr_class_count())
             printf("%6s  the classes above are those of the STAR paper\n", "");
@@ -51,20 +51,18 @@ static json_t *inputs_json(const char *inputs) {
 static json_t *ops_json(void) {
     json_t *list = json_array();
     for (const sr_op *const *op = sr_ops; *op != NULL; op++)
-        json_array_append_new(list, json_pack("{s:s, s:o, s:i, s:b, s:s}", "name", (*op)->name,
-                                              "inputs", inputs_json((*op)->inputs), "states",
-                                              (*op)->n_state, "gradient",
-                                              (*op)->backward.truth[0] != NULL, "summary",
-                                              (*op)->summary));
+        json_array_append_new(
+            list, json_pack("{s:s, s:o, s:i, s:b, s:s}", "name", (*op)->name, "inputs",
+                            inputs_json((*op)->inputs), "states", (*op)->n_state, "gradient",
+                            (*op)->backward.truth[0] != NULL, "summary", (*op)->summary));
     return list;
 }
 
 static void ops_table(void) {
     for (const sr_op *const *op = sr_ops; *op != NULL; op++) {
-        int used = printf("%s(%s)", (*op)->name, (*op)->inputs != NULL ? (*op)->inputs : "");
+        printf("%s(%s)", (*op)->name, (*op)->inputs != NULL ? (*op)->inputs : "");
         if ((*op)->n_state > 0)
-            used += printf(", %d state%s", (*op)->n_state, (*op)->n_state == 1 ? "" : "s");
-        (void)used;
+            printf(", %d state%s", (*op)->n_state, (*op)->n_state == 1 ? "" : "s");
         printf("\n    ");
         sr_print_wrapped((*op)->summary, 4);
     }
@@ -88,9 +86,9 @@ static json_t *presets_json(void) {
     json_t *list = json_array();
     for (int i = 0; i < sr_preset_count(); i++) {
         const sr_preset *p = sr_preset_get(i);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s}", "name", p->name, "names",
-                                              p->names, "livs", preset_length(p), "summary",
-                                              p->summary));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:i, s:s}", "name", p->name, "names", p->names,
+                                        "livs", preset_length(p), "summary", p->summary));
     }
     return list;
 }
@@ -98,7 +96,7 @@ static json_t *presets_json(void) {
 static void presets_table(void) {
     for (int i = 0; i < sr_preset_count(); i++) {
         const sr_preset *p = sr_preset_get(i);
-        printf("%-15s %s\n%15s pattern of %d LIVs: ", p->name, p->summary, "", preset_length(p));
+        printf("%-15s %s\n%-15s ", p->name, p->summary, "");
         sr_print_wrapped(p->names, 16);
     }
     printf("\nA pattern is repeated or cut to --livs LIVs (default %d).\n", SR_DEFAULT_LIVS);
@@ -138,14 +136,13 @@ static int run(const sr_command *self, int argc, char **argv) {
     const char *what = NULL;
     bool json = false;
     const sr_option table[] = {
-        {SR_OPTION_HEADING, .help = "What"},
-        {SR_OPTION_ARGUMENT, .argument = "WHAT", .store = &what,
-         .help = "livs: the LIV classes; ops: the operators they are made of; presets: "
-                 "architectures by name; kernels: instruction sets of this machine",
-         .required = true},
-        {SR_OPTION_HEADING, .help = "Output"},
-        {SR_OPTION_FLAG, "json", NULL, &json, "one line of JSON"},
-        {SR_OPTION_END},
+        SR_HEADING("What"),
+        SR_ARGUMENT("WHAT", &what,
+                    "livs: the LIV classes; ops: the operators they are made of; presets: "
+                    "architectures by name; kernels: instruction sets of this machine"),
+        SR_HEADING("Output"),
+        SR_FLAG("json", &json, "one line of JSON"),
+        SR_END,
     };
     int code;
     char shown[SR_SHOWN];

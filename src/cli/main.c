@@ -1,8 +1,8 @@
 /* The sartor program: finds the command and runs it. */
 #define _POSIX_C_SOURCE 200809L
 #include "cli/command.h"
+#include "cli/live.h"
 #include "cli/options.h"
-#include "cli/progress.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +18,9 @@ static const sr_command *const commands[] = {
     &sr_command_generate, &sr_command_tokenizer, &sr_command_list,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static sartor_context *volatile interruptible;
+static volatile sig_atomic_t caught; /* the signal that interrupted, or 0 */
 
 /* ---- messages ---- */
 
@@ -74,14 +77,9 @@ int sr_report_message(const char *format, ...) {
 }
 
 int sr_report_failure(const sartor_context *ctx, sartor_status status) {
-    int signal_number = sr_caught_signal();
-    if (status == SARTOR_INTERRUPTED && signal_number != 0) {
-        print_line("sartor: ", "interrupted", "");
-        return 128 + signal_number;
-    }
     const char *message = sartor_error(ctx);
     print_line("sartor: ", *message != '\0' ? message : sartor_status_name(status), "");
-    return SR_EXIT_FAILURE;
+    return status == SARTOR_INTERRUPTED && caught != 0 ? 128 + caught : SR_EXIT_FAILURE;
 }
 
 int sr_finish_output(void) {
@@ -93,16 +91,11 @@ int sr_finish_output(void) {
 
 /* ---- signals ---- */
 
-static sartor_context *volatile interruptible;
-static volatile sig_atomic_t caught;
-
 static void on_signal(int number) {
     caught = number;
     sartor_context *ctx = interruptible;
     if (ctx != NULL) sartor_interrupt(ctx);
 }
-
-int sr_caught_signal(void) { return caught; }
 
 sartor_context *sr_context_open(void) {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -111,10 +104,11 @@ sartor_context *sr_context_open(void) {
         sr_report_message("not enough memory");
         return NULL;
     }
-    sartor_set_log(ctx, sr_progress_log, NULL);
+    sartor_set_log(ctx, sr_live_log, NULL);
     interruptible = ctx;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        struct sigaction old, act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+        struct sigaction old,
+            act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
         sigemptyset(&act.sa_mask);
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(numbers[i], &act, NULL); /* nohup and & stay respected */
@@ -135,19 +129,20 @@ static void print_help(void) {
            sartor_version());
     for (int i = 0; i < COMMANDS; i++)
         printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
-    printf("\n"
-           "  --help       this text; 'sartor COMMAND --help' or 'sartor help COMMAND' for one\n"
-           "  --version    the version\n\n"
-           "ARCH is a preset (sartor list presets), class names (sartor list livs) such as\n"
-           "\"(SA-3 GMemless GConv-1 GMemless)x3\", a genome of five integers per LIV such as\n"
-           "1.1.1.1.1-9.1.1.1.1, or a file that holds one of these.\n\n"
-           "Options may be written --name VALUE or --name=VALUE; of an option given twice the last\n"
-           "counts. Results go to standard output, progress and messages to standard error.\n"
-           "Exit code: 0 success, 1 failure, 2 wrong usage, 128 + N after signal N.\n\n"
-           "Examples:\n"
-           "  sartor inspect transformer++ --livs 24 --width 768 --head-dim 64 --context 4096\n"
-           "  sartor train --arch lfm2 --data books/ --out run --steps 2000\n"
-           "  sartor generate run --prompt \"Once upon a time\"\n");
+    printf(
+        "\n"
+        "  --help       this text; 'sartor COMMAND --help' or 'sartor help COMMAND' for one\n"
+        "  --version    the version\n\n"
+        "ARCH is a preset (sartor list presets), class names (sartor list livs) such as\n"
+        "\"(SA-3 GMemless GConv-1 GMemless)x3\", a genome of five integers per LIV such as\n"
+        "1.1.1.1.1-9.1.1.1.1, or a file that holds one of these.\n\n"
+        "Options may be written --name VALUE or --name=VALUE; of an option given twice the last\n"
+        "counts. Results go to standard output, progress and messages to standard error.\n"
+        "Exit code: 0 success, 1 failure, 2 wrong usage, 128 + N after signal N.\n\n"
+        "Examples:\n"
+        "  sartor inspect transformer++ --livs 24 --width 768 --head-dim 64 --context 4096\n"
+        "  sartor train --arch lfm2 --data books/ --out run --steps 2000\n"
+        "  sartor generate run --prompt \"Once upon a time\"\n");
 }
 
 static const sr_command *find_command(const char *name) {

@@ -50,10 +50,17 @@ static sr_parsed parse_whole(const char *text, bool suffixes, double low, double
     double unit = 1;
     switch (text[n - 1]) {
     case 'k':
-    case 'K': unit = 1e3; break;
-    case 'M': unit = 1e6; break;
-    case 'G': unit = 1e9; break;
-    default: break;
+    case 'K':
+        unit = 1e3;
+        break;
+    case 'M':
+        unit = 1e6;
+        break;
+    case 'G':
+        unit = 1e9;
+        break;
+    default:
+        break;
     }
     size_t digits = unit > 1 ? n - 1 : n;
     if (!looks_decimal(text, digits)) return SR_NOT_A_NUMBER;
@@ -178,7 +185,10 @@ static int wrong_choice(const sr_parser *p, const sr_option *o, const char *valu
     for (int i = 0, n; (n = sr_choice_word(o->choices, i, &word)) >= 0 && used < sizeof list; i++) {
         bool last = sr_choice_word(o->choices, i + 1, &following) < 0;
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%.*s",
-                                 i == 0 ? "" : last ? " or " : ", ", n, word);
+                                 i == 0 ? ""
+                                 : last ? " or "
+                                        : ", ",
+                                 n, word);
     }
     return sr_usage_error(p->command, "--%s takes %s, not '%s'", o->name, list,
                           sr_shown(value, shown));
@@ -190,11 +200,15 @@ static int store(const sr_parser *p, const sr_option *o, const char *value) {
     switch (o->kind) {
     case SR_OPTION_INT:
     case SR_OPTION_SIZE:
-        parsed = parse_whole(value, o->kind == SR_OPTION_SIZE, o->low, o->high,
-                             (int64_t *)o->store);
+        parsed =
+            parse_whole(value, o->kind == SR_OPTION_SIZE, o->low, o->high, (int64_t *)o->store);
         break;
-    case SR_OPTION_SEED: parsed = parse_seed(value, (uint64_t *)o->store); break;
-    case SR_OPTION_REAL: parsed = parse_real(value, o->low, o->high, (double *)o->store); break;
+    case SR_OPTION_SEED:
+        parsed = parse_seed(value, (uint64_t *)o->store);
+        break;
+    case SR_OPTION_REAL:
+        parsed = parse_real(value, o->low, o->high, (double *)o->store);
+        break;
     case SR_OPTION_CHOICE:
         if (!parse_choice(o->choices, value, (int *)o->store)) return wrong_choice(p, o, value);
         break;
@@ -256,8 +270,7 @@ static int parse_option(sr_parser *p) {
                               o->argument);
     }
     int code = store(p, o, p->argv[p->at++]);
-    while (code == 0 && o->kind == SR_OPTION_PATHS && p->at < p->argc &&
-           !is_option(p->argv[p->at]))
+    while (code == 0 && o->kind == SR_OPTION_PATHS && p->at < p->argc && !is_option(p->argv[p->at]))
         code = store(p, o, p->argv[p->at++]);
     return code;
 }

@@ -2,7 +2,8 @@
  * parsing, --help and every message about a wrong option.
  *
  * What holds: any argv gives either a fully checked set of values or exactly one line on standard
- * error and exit code 2. Of a scalar option given twice the last counts, so that a script can append
+ * error and exit code 2. Of a scalar option given twice the last counts, so that a script can
+ * append
  * "$@" to its defaults. */
 #ifndef SR_CLI_OPTIONS_H
 #define SR_CLI_OPTIONS_H
@@ -37,12 +38,32 @@ typedef struct sr_option {
     const char *argument; /* what --help calls the value */
     void *store;          /* holds the default; --help shows it where it is inside the bounds */
     const char *help;
-    double low, high; /* high == SR_NO_LIMIT: none */
-    const char *choices; /* "f32|bf16" */
+    double low, high;     /* high == SR_NO_LIMIT: none */
+    const char *choices;  /* "f32|bf16" */
     bool required, empty; /* empty: the text may be "" */
 } sr_option;
 
 #define SR_NO_LIMIT 9007199254740992.0 /* 2^53 */
+
+/* The rows of a table. TEXT, PATHS: what follows the help may be .required = true, .empty = true.
+ * The compiler checks that a store has the type of its kind. */
+#define SR_STORE(type, pointer) .store = (1 ? (pointer) : (type *)0)
+#define SR_ROW(k, n, a, type, s, ...)                                                              \
+    { .kind = k, .name = n, .argument = a, SR_STORE(type, s), .help = __VA_ARGS__ }
+#define SR_HEADING(text)                                                                           \
+    { .kind = SR_OPTION_HEADING, .help = text }
+#define SR_ARGUMENT(a, s, h)                                                                       \
+    SR_ROW(SR_OPTION_ARGUMENT, NULL, a, const char *, s, h, .required = true)
+#define SR_FLAG(n, s, h)          SR_ROW(SR_OPTION_FLAG, n, NULL, bool, s, h)
+#define SR_INT(n, a, s, h, l, u)  SR_ROW(SR_OPTION_INT, n, a, int64_t, s, h, .low = l, .high = u)
+#define SR_SIZE(n, a, s, h, l, u) SR_ROW(SR_OPTION_SIZE, n, a, int64_t, s, h, .low = l, .high = u)
+#define SR_SEED(n, a, s, h)       SR_ROW(SR_OPTION_SEED, n, a, uint64_t, s, h)
+#define SR_REAL(n, a, s, h, l, u) SR_ROW(SR_OPTION_REAL, n, a, double, s, h, .low = l, .high = u)
+#define SR_TEXT(n, a, s, ...)     SR_ROW(SR_OPTION_TEXT, n, a, const char *, s, __VA_ARGS__)
+#define SR_CHOICE(n, c, s, h)     SR_ROW(SR_OPTION_CHOICE, n, c, int, s, h, .choices = c)
+#define SR_PATHS(n, a, s, ...)    SR_ROW(SR_OPTION_PATHS, n, a, sr_paths, s, __VA_ARGS__)
+#define SR_END                                                                                     \
+    { .kind = SR_OPTION_END }
 
 /* Parses what follows the command's name. True: the values are stored. False: *code is the exit
  * code, the message (or --help) is written. The table ends with SR_OPTION_END. */

@@ -108,8 +108,8 @@ void sr_print_measure(const char *what, const sartor_measure *m) {
            m->bits_per_byte, m->loss, m->perplexity);
     printf("%-12s %s tokens in %s, %s tokens/s\n", "work", sr_grouped(m->tokens, a),
            sr_short_time(m->seconds, b), sr_short_count(m->tokens_per_second, c));
-    printf("%-12s peak %s, of which %s anonymous\n", "memory",
-           sr_short_bytes(m->peak_rss_bytes, a), sr_short_bytes(m->peak_anonymous_bytes, b));
+    printf("%-12s peak %s, of which %s anonymous\n", "memory", sr_short_bytes(m->peak_rss_bytes, a),
+           sr_short_bytes(m->peak_anonymous_bytes, b));
 }
 
 /* ---- text to a terminal ---- */

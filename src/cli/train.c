@@ -1,35 +1,32 @@
 /* sartor train: trains a language model on text. */
+#include "cli/live.h"
 #include "cli/options.h"
 #include "cli/output.h"
-#include "cli/progress.h"
 
-#include <inttypes.h>
 #include <sartor/train.h>
 #include <string.h>
 
 static void print_result(const sartor_train_options *o, const sartor_measure *m) {
     size_t n = strlen(o->out);
     sr_print_measure("validation", m);
-    printf("%-12s %s%smodel.safetensors\n", "model", o->out, n > 0 && o->out[n - 1] == '/' ? "" : "/");
+    printf("%-12s %s%smodel.safetensors\n", "model", o->out,
+           n > 0 && o->out[n - 1] == '/' ? "" : "/");
 }
 
 static int train(const sartor_train_options *options, bool json, bool quiet) {
     sartor_context *ctx = sr_context_open();
     if (ctx == NULL) return SR_EXIT_FAILURE;
     sartor_train_options o = *options;
-    sr_progress progress;
-    sr_progress_start(&progress, SR_PROGRESS_TRAIN, quiet);
-    sartor_set_log(ctx, sr_progress_log, &progress);
-    o.progress = sr_progress_show;
+    sr_live progress;
+    sr_live_start(&progress, SR_LIVE_TRAIN, quiet);
+    sartor_set_log(ctx, sr_live_log, &progress);
+    o.progress = sr_live_show;
     o.progress_user = &progress;
     sartor_measure result;
     sartor_status status = sartor_train(ctx, &o, &result);
-    sr_progress_end(&progress);
+    sr_live_end(&progress);
     int code = SR_EXIT_OK;
-    if (status == SARTOR_INTERRUPTED && sr_caught_signal() != 0) {
-        sr_report_message("interrupted; the same command continues where it stopped");
-        code = 128 + sr_caught_signal();
-    } else if (status != SARTOR_OK) {
+    if (status != SARTOR_OK) {
         code = sr_report_failure(ctx, status);
     } else if (json) {
         code = sr_print_measure_json(&result);
@@ -46,74 +43,70 @@ static int run(const sr_command *self, int argc, char **argv) {
     sartor_train_defaults(&o);
     sartor_sizes *s = &o.sizes;
     sr_paths data = {NULL, 0};
-    int64_t livs = s->livs, steps = 0, tokens = 0, threads = 0;
+    int64_t livs = s->livs, threads = 0;
     int precision = o.precision;
     bool json = false, quiet = false;
-    char steps_help[96];
-    snprintf(steps_help, sizeof steps_help, "optimiser steps to train (default %" PRId64 ")",
-             o.steps);
     const sr_option table[] = {
-        {SR_OPTION_HEADING, .help = "Model"},
-        {SR_OPTION_TEXT, "arch", "ARCH", &o.arch,
-         "preset, genome, class names or a file that holds one; see sartor --help",
-         .required = true},
-        {SR_OPTION_INT, "livs", "N", &livs,
-         "repeat or cut ARCH to N LIVs (default: its own length; presets 12)", 1, INT32_MAX},
-        {SR_OPTION_INT, "width", "D", &s->width, "channels of the residual stream", 1,
-         SR_NO_LIMIT},
-        {SR_OPTION_INT, "head-dim", "H", &s->head_dim,
-         "channels of an attention head; divides the width", 1, SR_NO_LIMIT},
-        {SR_OPTION_INT, "window", "W", &s->window, "positions that sliding-window classes see", 1,
-         SR_NO_LIMIT},
-        {SR_OPTION_INT, "context", "T", &s->context, "tokens of a training window", 1,
-         SR_NO_LIMIT},
-        {SR_OPTION_TEXT, "tokenizer", "F", &o.tokenizer,
-         "SentencePiece .model file, for example from sartor tokenizer (default: bytes)"},
-        {SR_OPTION_FLAG, "tie-embeddings", NULL, &s->tie_embeddings,
-         "use one matrix as embedding and unembedding"},
-        {SR_OPTION_HEADING, .help = "Text"},
-        {SR_OPTION_PATHS, "data", "PATH", &data,
-         "text files or folders; 90 % of their documents train, 5 % validate, 5 % are for testing",
-         .required = true},
-        {SR_OPTION_TEXT, "val", "PATH", &o.text.validation,
-         "validate on this file or folder instead of 5 % of --data"},
-        {SR_OPTION_TEXT, "test", "PATH", &o.text.test,
-         "test on this file or folder instead of 5 % of --data"},
-        {SR_OPTION_TEXT, "doc-separator", "TEXT", &o.text.doc_separator,
-         "text that ends a document inside a file, for example '<|endoftext|>' (default: a file "
-         "is a document, large ones are cut at blank lines)",
-         .empty = true},
-        {SR_OPTION_HEADING, .help = "Training"},
-        {SR_OPTION_TEXT, "out", "DIR", &o.out,
-         "folder for the checkpoint, the model and metrics.jsonl; made if missing",
-         .required = true},
-        {SR_OPTION_SIZE, "steps", "N", &steps, steps_help, 1, SR_NO_LIMIT},
-        {SR_OPTION_SIZE, "tokens", "N", &tokens,
-         "tokens to train on instead of --steps, rounded up to whole steps", 1, SR_NO_LIMIT},
-        {SR_OPTION_INT, "batch", "B", &o.batch, "windows in one batch", 1, 1 << 20},
-        {SR_OPTION_INT, "accumulate", "K", &o.accumulate,
-         "batches whose gradients make one step: less memory for the same step", 1, 1 << 20},
-        {SR_OPTION_REAL, "lr", "X", &o.learning_rate, "peak learning rate", 0, 1e6},
-        {SR_OPTION_REAL, "min-lr", "X", &o.min_learning_rate,
-         "learning rate at the end of the cosine (default: a tenth of --lr)", 0, 1e6},
-        {SR_OPTION_SIZE, "warmup", "N", &o.warmup,
-         "steps of linear warm-up (default: a twentieth of all, at most 500)", 0, SR_NO_LIMIT},
-        {SR_OPTION_REAL, "weight-decay", "X", &o.weight_decay, "AdamW's weight decay", 0, 1e6},
-        {SR_OPTION_REAL, "clip", "X", &o.clip, "largest norm of the gradient; 0: no clipping", 0,
-         1e12},
-        {SR_OPTION_SEED, "seed", "S", &o.seed, "seed of initial weights and data order"},
-        {SR_OPTION_CHOICE, "precision", NULL, &precision,
-         "bf16 multiplies matrices in bfloat16: less memory, and faster where the processor has it",
-         .choices = "f32|bf16"},
-        {SR_OPTION_INT, "threads", "K", &threads, "threads to use (default: all cores)", 1, 1024},
-        {SR_OPTION_SIZE, "checkpoint-every", "N", &o.checkpoint_every,
-         "steps between checkpoints (default: about every 30 seconds)", 1, SR_NO_LIMIT},
-        {SR_OPTION_SIZE, "extend", "N", &o.extend, "add N steps to a finished run", 1,
-         SR_NO_LIMIT},
-        {SR_OPTION_HEADING, .help = "Output"},
-        {SR_OPTION_FLAG, "json", NULL, &json, "end with one line of JSON"},
-        {SR_OPTION_FLAG, "quiet", NULL, &quiet, "no progress"},
-        {SR_OPTION_END},
+        SR_HEADING("Model"),
+        SR_TEXT("arch", "ARCH", &o.arch,
+                "preset, genome, class names or a file that holds one; see sartor --help",
+                .required = true),
+        SR_INT("livs", "N", &livs,
+               "repeat or cut ARCH to N LIVs (default: its own length; presets 12)", 1, INT32_MAX),
+        SR_INT("width", "D", &s->width, "channels of the residual stream", 1, SR_NO_LIMIT),
+        SR_INT("head-dim", "H", &s->head_dim, "channels of an attention head; divides the width", 1,
+               SR_NO_LIMIT),
+        SR_INT("window", "W", &s->window, "positions that sliding-window classes see", 1,
+               SR_NO_LIMIT),
+        SR_INT("context", "T", &s->context, "tokens of a training window", 1, SR_NO_LIMIT),
+        SR_TEXT("tokenizer", "F", &o.tokenizer,
+                "SentencePiece .model file, for example from sartor tokenizer (default: bytes)"),
+        SR_FLAG("tie-embeddings", &s->tie_embeddings,
+                "use one matrix as embedding and unembedding"),
+        SR_HEADING("Text"),
+        SR_PATHS("data", "PATH", &data,
+                 "text files or folders; 90 % of their documents train, 5 % validate, 5 % are for "
+                 "testing",
+                 .required = true),
+        SR_TEXT("val", "PATH", &o.text.validation,
+                "validate on this file or folder instead of 5 % of --data"),
+        SR_TEXT("test", "PATH", &o.text.test,
+                "test on this file or folder instead of 5 % of --data"),
+        SR_TEXT(
+            "doc-separator", "TEXT", &o.text.doc_separator,
+            "text that ends a document inside a file, for example '<|endoftext|>' (default: a file "
+            "is a document, large ones are cut at blank lines)",
+            .empty = true),
+        SR_HEADING("Training"),
+        SR_TEXT("out", "DIR", &o.out,
+                "folder for the checkpoint, the model and metrics.jsonl; made if missing",
+                .required = true),
+        SR_SIZE("steps", "N", &o.steps, "optimiser steps to train (default 1000)", 1, SR_NO_LIMIT),
+        SR_SIZE("tokens", "N", &o.tokens,
+                "tokens to train on instead of --steps, rounded up to whole steps", 1, SR_NO_LIMIT),
+        SR_INT("batch", "B", &o.batch, "windows in one batch", 1, 1 << 20),
+        SR_INT("accumulate", "K", &o.accumulate,
+               "batches whose gradients make one step: less memory for the same step", 1, 1 << 16),
+        SR_REAL("lr", "X", &o.learning_rate, "peak learning rate", 0, 1e6),
+        SR_REAL("min-lr", "X", &o.min_learning_rate,
+                "learning rate at the end of the cosine (default: a tenth of --lr)", 0, 1e6),
+        SR_SIZE("warmup", "N", &o.warmup,
+                "steps of linear warm-up (default: a twentieth of all, at most 500)", 0,
+                SR_NO_LIMIT),
+        SR_REAL("weight-decay", "X", &o.weight_decay, "AdamW's weight decay", 0, 1e6),
+        SR_REAL("clip", "X", &o.clip, "largest norm of the gradient; 0: no clipping", 0, 1e12),
+        SR_SEED("seed", "S", &o.seed, "seed of initial weights and data order"),
+        SR_CHOICE("precision", "f32|bf16", &precision,
+                  "bf16 multiplies matrices in bfloat16: less memory, and faster where the "
+                  "processor has it"),
+        SR_INT("threads", "K", &threads, "threads to use (default: all cores)", 1, 1024),
+        SR_SIZE("checkpoint-every", "N", &o.checkpoint_every,
+                "steps between checkpoints (default: about every 30 seconds)", 1, SR_NO_LIMIT),
+        SR_SIZE("extend", "N", &o.extend, "add N steps to a finished run", 1, SR_NO_LIMIT),
+        SR_HEADING("Output"),
+        SR_FLAG("json", &json, "end with one line of JSON"),
+        SR_FLAG("quiet", &quiet, "no progress"),
+        SR_END,
     };
     int code;
     if (sr_options_parse(self, table, argc, argv, &code)) {
@@ -122,12 +115,9 @@ static int run(const sr_command *self, int argc, char **argv) {
         if (threads > 0) o.threads = (int)threads;
         o.text.paths = data.paths;
         o.text.n_paths = data.count;
-        if (steps > 0 || tokens > 0) {
-            o.steps = steps;
-            o.tokens = tokens;
-        }
-        code = steps > 0 && tokens > 0 ? sr_usage_error(self, "--steps and --tokens exclude each other")
-                                       : train(&o, json, quiet);
+        code = o.steps > 0 && o.tokens > 0
+                   ? sr_usage_error(self, "--steps and --tokens exclude each other")
+                   : train(&o, json, quiet);
     }
     sr_paths_free(&data);
     return code;

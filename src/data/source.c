@@ -241,7 +241,7 @@ static void warn_of_leaks(sartor_context *ctx, const sr_source *s) {
 static void log_skipped(sartor_context *ctx, const sr_source *s) {
     uint64_t binary = 0;
     for (size_t i = 0; i < s->list.count; i++) binary += s->files[i].binary;
-    if (binary + s->list.hidden + s->list.other > 0)
+    if (binary + s->list.other > 0)
         sr_log(ctx, "data: skipped %" PRIu64 " binary, %" PRIu64 " hidden, %" PRIu64 " other files",
                binary, s->list.hidden, s->list.other);
 }

@@ -37,8 +37,7 @@ static sartor_status check(sartor_context *ctx, sr_call *c) {
         return sr_fail(ctx, SARTOR_INVALID, "attention: there is no map %d",
                        (int)c->attr.attention.map);
     for (int s = 0; s < 2; s++)
-        if (c->state[s].capacity > 0 &&
-            (c->state[s].width != c->in[1].cols || c->state[s].capacity != c->state[0].capacity))
+        if (c->state[s].capacity > 0 && c->state[s].width != c->in[1].cols)
             return sr_fail(ctx, SARTOR_INVALID,
                            "attention: a cache of %" PRId64 " x %" PRId64
                            " does not fit keys and values of width %" PRId64,
@@ -62,14 +61,17 @@ static int64_t saved(const sr_call *c) {
     return c->attr.attention.map == SR_MAP_SOFTMAX ? c->in[0].rows * c->attr.attention.heads : 0;
 }
 
+/* With bf16 activations either of two kernels may run. */
 static int64_t scratch(const sr_call *c, bool backward) {
     const int64_t F = (int64_t)sizeof(float);
-    if (backward) return c->threads * sr_attention_region_backward(c) * F;
-    if (sr_attention_single(c))
-        return (c->threads * sr_attention_region_single(c) +
-                c->batch * sr_attention_stretches(c) * sr_attention_partial(c)) *
-               F;
-    return c->threads * sr_attention_region_forward(c) * F;
+    if (!backward && sr_attention_single(c))
+        return F * (c->threads * sr_attention_region_single(c) +
+                    c->batch * sr_attention_stretches(c) * sr_attention_partial(c));
+    int64_t bytes =
+        F * (backward ? sr_attention_region_backward(c) : sr_attention_region_forward(c));
+    if (c->numbers == SR_FAST_BF16 && sr_attention_region_tiles(c, backward) > bytes)
+        bytes = sr_attention_region_tiles(c, backward);
+    return c->threads * bytes;
 }
 
 const sr_op sr_op_attention = {

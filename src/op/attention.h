@@ -16,10 +16,15 @@ enum {
 /* Fails unless heads and shapes fit each other; sets the output. `op` is named in messages. */
 sartor_status sr_attention_check(sartor_context *ctx, const char *op, sr_call *c);
 
-/* Tokens before this call that the state still holds. */
+/* Tokens before this call that the caches still hold and somebody looks at. Keys and values may come
+ * from different units, whose caches differ in length. */
 static inline int64_t sr_attention_past(const sr_call *c) {
-    if (c->state[0].data == NULL) return 0;
-    return c->position < c->state[0].capacity ? c->position : c->state[0].capacity;
+    if (c->state[0].capacity == 0) return 0;
+    int64_t past = c->position;
+    for (int s = 0; s < 2; s++)
+        past = c->state[s].capacity < past ? c->state[s].capacity : past;
+    const int64_t window = c->attr.attention.window;
+    return window > 0 && window - 1 < past ? window - 1 : past;
 }
 
 /* Padded sizes: every block of scratch is whole vectors long and starts on a cache line. */
@@ -33,7 +38,7 @@ static inline int64_t sr_attention_padded(int64_t keys) {
 
 /* A single query per sequence over its past: the past is split into stretches. */
 static inline bool sr_attention_single(const sr_call *c) {
-    return c->length == 1 && c->state[0].data != NULL;
+    return c->length == 1 && c->state[0].capacity > 0;
 }
 static inline int64_t sr_attention_stretches(const sr_call *c) {
     return (sr_attention_past(c) + 1 + SR_ATTENTION_STRETCH - 1) / SR_ATTENTION_STRETCH;
@@ -62,6 +67,16 @@ static inline int64_t sr_attention_region_backward(const sr_call *c) {
     const int64_t w = sr_attention_width(c), lanes = SR_ATTENTION_LANES;
     return 4 * sr_attention_padded(c->length) * w + 5 * w * lanes + 2 * SR_ATTENTION_KEYS * lanes +
            4 * lanes;
+}
+/* Bytes of one thread's region when products run on bf16 matrix tiles: see attention_amx.h.
+ * Everything is padded to 32 there. */
+static inline int64_t sr_attention_region_tiles(const sr_call *c, bool backward) {
+    const int64_t w = (c->attr.attention.head_dim + 31) / 32 * 32, lanes = SR_ATTENTION_LANES,
+                  tile = SR_ATTENTION_KEYS * lanes;
+    const int64_t keys = sr_attention_padded(sr_attention_past(c) + c->length);
+    int64_t bytes = 4 * keys * w + 6 * w * lanes + 6 * tile + 8 * lanes;
+    if (backward) bytes += 10 * keys * w + 6 * w * lanes + 8 * tile;
+    return bytes;
 }
 /* Linear attention: a state of the padded head dimension squared, six blocks of a chunk's rows, two
  * tiles of scores, a factor per token. */

@@ -1,5 +1,5 @@
-/* conv: y[t] = f(sum over k of w[k] x[t - (taps-1) + k] + bias), per channel: a short depthwise causal
- * convolution, f = identity or SiLU. The state is a ring of the last taps - 1 rows of x. */
+/* conv: y[t] = f(sum over k of w[k] x[t - (taps-1) + k] + bias), per channel: a short depthwise
+ * causal convolution, f = identity or SiLU. The state is a ring of the last taps - 1 rows of x. */
 #include "op/taps.h"
 
 SR_DECLARE(conv_forward)

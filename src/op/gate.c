@@ -1,4 +1,5 @@
-/* gate: y = f(a) * b, entry by entry, f one of none, ReLU, swish (gated linear units, Shazeer 2020). */
+/* gate: y = f(a) * b, entry by entry, f one of none, ReLU, swish (gated linear units, Shazeer
+ * 2020). */
 #include "op/op.h"
 
 SR_DECLARE(gate_forward)

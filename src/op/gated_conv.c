@@ -1,6 +1,6 @@
-/* gated_conv: y[t] = C[t] * sum over k of w[k] p[t - (taps-1) + k], p = B * v, per channel: the gated
- * short convolution of GConv-1 and LFM2, in one pass. The state is a ring of the last taps - 1 rows
- * of p. */
+/* gated_conv: y[t] = C[t] * sum over k of w[k] p[t - (taps-1) + k], p = B * v, per channel: the
+ * gated short convolution of GConv-1 and LFM2, in one pass. The state is a ring of the last taps -
+ * 1 rows of p. */
 #include "op/taps.h"
 
 SR_DECLARE(gated_conv_forward)

@@ -10,9 +10,10 @@
 SR_DECLARE(long_conv_forward)
 SR_DECLARE(long_conv_backward)
 
-/* Below these, direct sums are faster (measured on one AVX-512 core): lags per token, and tokens
- * of a call that has a past, where filter and past are transformed in each call. */
-enum { DIRECT_BELOW = 100, DIRECT_BELOW_WITH_PAST = 64 };
+/* Below these, direct sums are faster (measured on one core, AVX2 and AVX-512): mean lags per
+ * token, and tokens of a call that has a past, where filter and past are transformed in each call.
+ */
+enum { DIRECT_BELOW = 64, DIRECT_BELOW_BACKWARD = 88, DIRECT_BELOW_WITH_PAST = 48 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -34,7 +35,8 @@ sr_long_conv_plan sr_long_conv_plan_of(const sr_call *c, bool backward) {
     p.lags = least(rows, p.past + c->length);
     const int64_t block = least(c->length, p.lags);
     const double without = p.past > 0 ? 0 : (double)p.lags * (double)p.lags / 2;
-    p.transform = (double)p.lags - without / (double)c->length >= DIRECT_BELOW &&
+    p.transform = (double)p.lags - without / (double)c->length >=
+                      (backward ? DIRECT_BELOW_BACKWARD : DIRECT_BELOW) &&
                   (p.past == 0 || block >= DIRECT_BELOW_WITH_PAST);
     p.size = p.transform ? round_size(block) : 0;
     if (backward && c->threads > 1 && groups(c) % c->threads != 0)

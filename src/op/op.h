@@ -23,8 +23,9 @@ enum { SR_MAX_IN = 10, SR_MAX_STATE = 2 };
  * rings (the row of position p is p % capacity), recurrent state is a plain array. Zero at the start
  * of a sequence. */
 typedef struct sr_state {
-    void *data; /* NULL: no state, the call covers whole sequences from their start */
-    int64_t capacity, width;
+    void *data;       /* NULL: no state, or not placed yet */
+    int64_t capacity; /* 0: no state, the call covers whole sequences from their start */
+    int64_t width;
     sr_dtype type; /* SR_F32 or SR_F16 for caches and windows, always SR_F32 for recurrences */
 } sr_state;
 

@@ -1,7 +1,7 @@
-/* scan: the selective state space recurrence of Mamba (S6; Gu & Dao 2023), with its gate. Per channel,
- * with N states, Delta = softplus(dt + dt_bias), A = -exp(A_log):
- *     h[t] = exp(Delta A) h[t-1] + Delta B[t] u[t],   y[t] = (C[t] . h[t] + D u[t]) silu(z[t]).
- * The state is h, [d, N], always f32. */
+/* scan: the selective state space recurrence of Mamba (S6; Gu & Dao 2023), with its gate. Per
+ * channel, with N states, Delta = softplus(dt + dt_bias), A = -exp(A_log): h[t] = exp(Delta A)
+ * h[t-1] + Delta B[t] u[t],   y[t] = (C[t] . h[t] + D u[t]) silu(z[t]). The state is h, [d, N],
+ * always f32. */
 #include "op/scan.h"
 
 SR_DECLARE(scan_forward)

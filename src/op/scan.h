@@ -19,8 +19,8 @@ static inline int64_t sr_scan_saves(const sr_call *c) {
     return (c->length + SR_SCAN_SEGMENT - 1) / SR_SCAN_SEGMENT - 1;
 }
 
-/* Groups of channels that backward cuts each sequence into, so that every thread has work. With more
- * than one, the gradients of B and C are summed over the groups at the end. */
+/* Groups of channels that backward cuts each sequence into, so that every thread has work. With
+ * more than one, the gradients of B and C are summed over the groups at the end. */
 static inline int64_t sr_scan_groups(const sr_call *c) {
     int64_t blocks = sr_scan_padded(c) / 16, groups = (c->threads + c->batch - 1) / c->batch;
     return groups < blocks ? groups : blocks;

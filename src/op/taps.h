@@ -16,8 +16,8 @@ static inline int64_t sr_taps_groups(const sr_call *c) {
     return groups < blocks ? groups : blocks;
 }
 
-/* Transposed weights; backward also, per thread, the last taps - 1 inputs and gradients, and partial
- * sums of the parameters' gradients. */
+/* Transposed weights; backward also, per thread, the last taps - 1 inputs and gradients, and
+ * partial sums of the parameters' gradients. */
 static inline int64_t sr_taps_scratch(const sr_call *c, bool backward) {
     int64_t taps = c->attr.conv.taps, rows = taps + (backward ? c->threads * (3 * taps - 1) : 0);
     return rows * sr_taps_padded(c->in[0].cols) * (int64_t)sizeof(float);

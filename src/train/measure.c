@@ -15,9 +15,9 @@ sartor_status sr_scorer_create(sartor_context *ctx, sr_model *model, int64_t row
 void sr_scorer_destroy(sr_scorer *s) { sr_model_graph_destroy(&s->graph); }
 
 void sr_scorer_bind(sr_scorer *s, void *arena, uint16_t *rounded) {
-    sr_graph_bind(s->graph.graph, &(sr_bindings){.params = s->model->params,
-                                                 .params_bf16 = rounded,
-                                                 .arena = arena});
+    sr_graph_bind(
+        s->graph.graph,
+        &(sr_bindings){.params = s->model->params, .params_bf16 = rounded, .arena = arena});
 }
 
 /* Rows behind the last window: nothing to score. */
@@ -59,4 +59,12 @@ sartor_status sr_scorer_run(sartor_context *ctx, sr_scorer *s, const sr_windows 
     if (!isfinite(score->nats))
         return sr_fail(ctx, SARTOR_NOT_FINITE, "the model's loss on the text is not finite");
     return SARTOR_OK;
+}
+
+sartor_measure sr_measure_from(const sr_score *score) {
+    double loss = score->nats / (double)score->tokens;
+    return (sartor_measure){.loss = loss,
+                            .bits_per_byte = sr_bits_per_byte(score->nats, score->bytes),
+                            .perplexity = exp(loss < 700 ? loss : 700), /* stays finite */
+                            .tokens = (int64_t)score->tokens};
 }

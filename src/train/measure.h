@@ -4,6 +4,7 @@
 
 #include "data/score.h"
 #include "model/model.h"
+#include <sartor/train.h>
 
 typedef struct sr_scorer {
     sr_model *model; /* the caller's; must have weights when it runs */
@@ -38,5 +39,8 @@ typedef struct sr_score_options {
 /* Windows of `length` tokens, one after another. SARTOR_NOT_FINITE when the loss is not finite. */
 sartor_status sr_scorer_run(sartor_context *ctx, sr_scorer *scorer, const sr_windows *windows,
                             const sr_score_options *options, sr_score *score);
+
+/* Loss, bits per byte and perplexity; the other fields are zero. */
+sartor_measure sr_measure_from(const sr_score *score);
 
 #endif

@@ -106,9 +106,8 @@ sartor_status sr_trainer_step(sartor_context *ctx, sr_trainer *t, const sr_task 
     out->scored = task->scored != NULL ? task->scored(task->user, t->step) : out->tokens;
     double nats = 0;
     for (int64_t micro = 0; micro < o->accumulate; micro++) {
-        out->bytes +=
-            task->fill(task->user, t->step, micro, sr_graph_ids_data(g, t->graph.ids),
-                       sr_graph_ids_data(g, t->graph.targets));
+        out->bytes += task->fill(task->user, t->step, micro, sr_graph_ids_data(g, t->graph.ids),
+                                 sr_graph_ids_data(g, t->graph.targets));
         sr_graph_forward(g, 0);
         sr_graph_backward(g, t->graph.out, 1.0 / (double)out->scored, micro > 0);
         nats += sum_losses(t);
@@ -122,8 +121,8 @@ sartor_status sr_trainer_step(sartor_context *ctx, sr_trainer *t, const sr_task 
     sr_update update = {.step = t->step + 1,
                         .rate = out->rate,
                         .weight_decay = o->weight_decay,
-                        .gradient_scale = o->clip > 0 && out->norm > o->clip ? o->clip / out->norm
-                                                                             : 1,
+                        .gradient_scale =
+                            o->clip > 0 && out->norm > o->clip ? o->clip / out->norm : 1,
                         .threads = o->threads};
     sr_optimiser_step(&t->optimiser, &update, t->model->params, t->grads, t->m, t->v, t->rounded);
     t->step++;

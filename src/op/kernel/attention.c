@@ -6,6 +6,9 @@
  * them together, a tile of queries each. */
 #include "op/kernel/attention_head.h"
 #include "op/kernel/attention_single.h"
+#if defined(SR_ACT_BF16) && defined(__AMX_BF16__)
+#include "op/kernel/attention_amx.h"
+#endif
 
 static void load_both(const head *a, int64_t b, int kv, int64_t low, int64_t high) {
     load_keys(a, 0, b, kv, low, high, a->k + low * a->width);
@@ -55,26 +58,12 @@ static void forward_tile(const head *a, ahead *next, int64_t b, int h, int64_t t
         product_t(a->rows, LANES, m, a->v + k0 * a->width, a->width, s, LANES, out, LANES, begun);
         begun = true;
     }
-    for (int v = 0; v < 2; v++) {
-        if (a->map != SR_MAP_SOFTMAX)
-            for (int i = v * VL; i < (v + 1) * VL; i++) sums[i] = (float)(c->position + t0 + i + 1);
-        const vf factor = 1.0f / v_loadf(sums + v * VL);
-        for (int64_t d = 0; d < a->rows; d++) {
-            float *p = out + d * LANES + v * VL;
-            v_storef(p, v_loadf(p) * factor);
-        }
-    }
-    transpose_out(out, LANES, n, a->hd, 1, act_row(&c->out, row) + h * a->hd, c->out.stride, false);
-    if (c->saved != NULL && a->map == SR_MAP_SOFTMAX)
-        for (int64_t i = 0; i < n; i++)
-            ((float *)c->saved)[(row + i) * c->attr.attention.heads + h] =
-                maxima[i] + log2f(sums[i]);
+    finish_forward(a, b, h, t0, out, maxima, sums, 1);
 }
 
-/* The log-sum-exp is kept in base 2. */
 static void forward_many(const sr_call *c) {
     const int KV = c->attr.attention.kv_heads;
-    const int64_t items = c->batch * KV, tiles = (c->length + LANES - 1) / LANES;
+    const int64_t items = c->batch * KV, count = (c->length + LANES - 1) / LANES;
 #pragma omp parallel num_threads(c->threads)
     {
         const int threads = omp_get_num_threads(), me = omp_get_thread_num();
@@ -88,7 +77,7 @@ static void forward_many(const sr_call *c) {
             for (int g = 0; g < own.group; g++) {
                 const int h = (int)(item % KV) * own.group + g;
                 ahead next = look_ahead(&own, item / KV, h, false);
-                for (int64_t t = 0; t < tiles; t++)
+                for (int64_t t = 0; t < count; t++)
                     forward_tile(&own, &next, item / KV, h, t * LANES, own.work);
             }
         }
@@ -100,19 +89,26 @@ static void forward_many(const sr_call *c) {
             load_both(&all, item / KV, (int)(item % KV), first + low, first + high);
             if (me == 0) end_keys(&all);
 #pragma omp barrier
-            for (int64_t i = me; i < all.group * tiles; i += threads)
+            for (int64_t i = me; i < all.group * count; i += threads)
                 forward_tile(&all, &nothing, item / KV,
-                             (int)(item % KV) * all.group + (int)(i / tiles),
-                             (tiles - 1 - i % tiles) * LANES, own.work);
+                             (int)(item % KV) * all.group + (int)(i / count),
+                             (count - 1 - i % count) * LANES, own.work);
         }
     }
 }
 
 void SR_KERNEL(attention_forward)(const sr_call *c) {
-    if (sr_attention_single(c))
+    if (sr_attention_single(c)) {
         forward_single(c);
-    else
-        forward_many(c);
+        return;
+    }
+#if defined(SR_ACT_BF16) && defined(__AMX_BF16__)
+    if (use_tiles(c)) {
+        forward_tiles(c);
+        return;
+    }
+#endif
+    forward_many(c);
 }
 
 typedef struct gradients {
@@ -126,7 +122,7 @@ static void backward_tile(const head *a, const gradients *g, ahead *next, int64_
     const sr_call *c = a->c;
     const int64_t n = c->length - t0 < LANES ? c->length - t0 : LANES, row = b * c->length + t0;
     const int64_t block = a->width * LANES, end = t0 + LANES;
-    const int col = h * a->hd, H = c->attr.attention.heads;
+    const int col = h * a->hd;
     float *qt = g->work, *dot = qt + block, *q = dot + block, *dout = q + block, *dq = dout + block,
           *s = dq + block, *ds = s + KEYS * LANES, *statistic = ds + KEYS * LANES,
           *total = statistic + LANES;
@@ -135,19 +131,7 @@ static void backward_tile(const head *a, const gradients *g, ahead *next, int64_
     transpose_in(dy, c->dout.stride, n, a->hd, 1, dot, LANES);
     copy_in(from, c->in[0].stride, n, a->hd, (float)c->attr.attention.scale, q, a->width, LANES);
     copy_in(dy, c->dout.stride, n, a->hd, 1, dout, a->width, LANES);
-    for (int64_t i = 0; i < LANES; i++) {
-        statistic[i] = total[i] = 0;
-        if (i >= n) continue;
-        statistic[i] = 1 / (float)(c->position + t0 + i + 1);
-        if (a->map != SR_MAP_SOFTMAX) continue;
-        statistic[i] = ((const float *)c->saved)[(row + i) * H + h];
-        const act *y = act_row(&c->out, row + i) + col;
-        vf sums = {0};
-        int d = 0;
-        for (; d + VL <= a->hd; d += VL) sums += v_load(y + d) * v_loadf(dout + i * a->width + d);
-        total[i] = v_sum(sums);
-        for (; d < a->hd; d++) total[i] += a_get(y + d) * dout[i * a->width + d];
-    }
+    query_statistics(a, b, h, t0, statistic, total);
     bool begun = false;
     for (int64_t k0 = first_key(a, t0) / ROWS * ROWS; k0 < end; k0 += KEYS) {
         const int64_t m = end - k0 < KEYS ? end - k0 : KEYS;
@@ -185,6 +169,12 @@ static void backward_tile(const head *a, const gradients *g, ahead *next, int64_
 }
 
 void SR_KERNEL(attention_backward)(const sr_call *c) {
+#if defined(SR_ACT_BF16) && defined(__AMX_BF16__)
+    if (use_tiles(c)) {
+        backward_tiles(c);
+        return;
+    }
+#endif
     const int KV = c->attr.attention.kv_heads;
 #pragma omp parallel num_threads(c->threads)
     {

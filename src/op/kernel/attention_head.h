@@ -136,4 +136,49 @@ static inline void fetch(ahead *f, int hd) {
         }
 }
 
+/* Divides a tile of outputs (lanes are queries t0 ...) by the sums of weights or, without a
+ * softmax, by position + 1, stores it, and saves log-sum-exps in base 2; `scale` is of the
+ * maxima. */
+static inline void finish_forward(const head *a, int64_t b, int h, int64_t t0, float *out,
+                                  const float *maxima, float *sums, float scale) {
+    const sr_call *c = a->c;
+    const int64_t n = c->length - t0 < LANES ? c->length - t0 : LANES, row = b * c->length + t0;
+    for (int v = 0; v < 2; v++) {
+        if (a->map != SR_MAP_SOFTMAX)
+            for (int i = v * VL; i < (v + 1) * VL; i++) sums[i] = (float)(c->position + t0 + i + 1);
+        const vf factor = 1.0f / v_loadf(sums + v * VL);
+        for (int64_t d = 0; d < a->hd; d++) {
+            float *p = out + d * LANES + v * VL;
+            v_storef(p, v_loadf(p) * factor);
+        }
+    }
+    transpose_out(out, LANES, n, a->hd, 1, act_row(&c->out, row) + h * a->hd, c->out.stride, false);
+    if (c->saved != NULL && a->map == SR_MAP_SOFTMAX)
+        for (int64_t i = 0; i < n; i++)
+            ((float *)c->saved)[(row + i) * c->attr.attention.heads + h] =
+                maxima[i] * scale + log2f(sums[i]);
+}
+
+/* What gradient_lanes() wants to know of queries t0 ...: for softmax the log-sum-exp and the product
+ * of dout and out, otherwise 1 / (position + 1); zeros after the last. */
+static inline void query_statistics(const head *a, int64_t b, int h, int64_t t0, float *statistic,
+                                    float *total) {
+    const sr_call *c = a->c;
+    const int64_t n = c->length - t0 < LANES ? c->length - t0 : LANES, row = b * c->length + t0;
+    for (int64_t i = 0; i < LANES; i++) {
+        statistic[i] = total[i] = 0;
+        if (i >= n) continue;
+        statistic[i] = 1 / (float)(c->position + t0 + i + 1);
+        if (a->map != SR_MAP_SOFTMAX) continue;
+        statistic[i] = ((const float *)c->saved)[(row + i) * c->attr.attention.heads + h];
+        const act *y = act_row(&c->out, row + i) + h * a->hd,
+                  *dy = act_row(&c->dout, row + i) + h * a->hd;
+        vf sums = {0};
+        int d = 0;
+        for (; d + VL <= a->hd; d += VL) sums += v_load(y + d) * v_load(dy + d);
+        if (d < a->hd) sums += v_load_n(y + d, a->hd - d) * v_load_n(dy + d, a->hd - d);
+        total[i] = v_sum(sums);
+    }
+}
+
 #endif

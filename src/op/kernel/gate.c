@@ -24,9 +24,15 @@ SR_INLINE void forward_rows(const sr_call *c, sr_map_kind map) {
 void SR_KERNEL(gate_forward)(const sr_call *c) {
 #pragma omp parallel num_threads(c->threads)
     switch (c->attr.gate.map) {
-    case SR_MAP_RELU: forward_rows(c, SR_MAP_RELU); break;
-    case SR_MAP_SWISH: forward_rows(c, SR_MAP_SWISH); break;
-    default: forward_rows(c, SR_MAP_NONE); break;
+    case SR_MAP_RELU:
+        forward_rows(c, SR_MAP_RELU);
+        break;
+    case SR_MAP_SWISH:
+        forward_rows(c, SR_MAP_SWISH);
+        break;
+    default:
+        forward_rows(c, SR_MAP_NONE);
+        break;
     }
 }
 
@@ -73,8 +79,14 @@ SR_INLINE void backward_rows(const sr_call *c, sr_map_kind map) {
 void SR_KERNEL(gate_backward)(const sr_call *c) {
 #pragma omp parallel num_threads(c->threads)
     switch (c->attr.gate.map) {
-    case SR_MAP_RELU: backward_rows(c, SR_MAP_RELU); break;
-    case SR_MAP_SWISH: backward_rows(c, SR_MAP_SWISH); break;
-    default: backward_rows(c, SR_MAP_NONE); break;
+    case SR_MAP_RELU:
+        backward_rows(c, SR_MAP_RELU);
+        break;
+    case SR_MAP_SWISH:
+        backward_rows(c, SR_MAP_SWISH);
+        break;
+    default:
+        backward_rows(c, SR_MAP_NONE);
+        break;
     }
 }

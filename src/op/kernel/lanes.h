@@ -1,5 +1,5 @@
-/* Vectors with a column tail: loads and stores of n lanes, where n == VL is known to the compiler
- * in the main loop, and gradients that are written or added to. */
+/* More on vectors: loads and stores of n lanes for column tails, where n == VL is known to the
+ * compiler in the main loop; gradients that are written or added to; transposition. */
 #ifndef SR_OP_KERNEL_LANES_H
 #define SR_OP_KERNEL_LANES_H
 
@@ -26,6 +26,41 @@ SR_INLINE void act_give(act *p, bool add, vf x, int n) {
 }
 SR_INLINE void real_give(float *p, bool add, vf x, int n) {
     real_store(p, add ? real_load(p, n) + x : x, n);
+}
+
+/* Lanes from memory `step` elements apart, and back. */
+SR_INLINE vf gather(const float *p, int64_t step, int n) {
+    float t[VL] = {0};
+    for (int i = 0; i < n; i++) t[i] = p[i * step];
+    return v_loadf(t);
+}
+SR_INLINE void scatter(float *p, int64_t step, vf x, int n) {
+    float t[VL];
+    v_storef(t, x);
+    for (int i = 0; i < n; i++) p[i * step] = t[i];
+}
+
+/* out[k] = sum of the lanes of v[k], k < n: VL vectors at a time, merged pair by pair. */
+static inline void lane_sums(const vf *v, int n, float *out) {
+    for (int from = 0; from < n; from += VL) {
+        vf s[VL];
+        for (int i = 0; i < VL; i++) s[i] = from + i < n ? v[from + i] : (vf){0};
+#pragma GCC unroll 4
+        for (int step = 1; step < VL; step *= 2) {
+            vi low, high;
+            for (int i = 0; i < VL; i++) {
+                low[i] = (i & step ? VL : 0) + (i & ~step);
+                high[i] = (i & step ? VL : 0) + (i | step);
+            }
+            for (int i = 0; i < VL / 2 / step; i++)
+                s[i] = __builtin_shuffle(s[2 * i], s[2 * i + 1], low) +
+                       __builtin_shuffle(s[2 * i], s[2 * i + 1], high);
+        }
+        if (n - from < VL)
+            v_storef_n(out + from, s[0], n - from);
+        else
+            v_storef(out + from, s[0]);
+    }
 }
 
 #endif

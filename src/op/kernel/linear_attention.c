@@ -14,7 +14,7 @@ typedef struct head {
     int hd, group;
     int64_t width, rows; /* head dimension padded to vectors and to ROWS */
     float *state;        /* [width][width]: S or R */
-    float *block[6] ;    /* [CHUNK][width] or [width][CHUNK] */
+    float *block[6];     /* [CHUNK][width] or [width][CHUNK] */
     float *score[2];     /* [CHUNK][CHUNK] */
     float *factor;       /* [CHUNK]: scale / (position + 1) */
 } head;
@@ -47,8 +47,22 @@ static void load_transposed(const head *a, const sr_view *v, int64_t b, int64_t 
 }
 static void store_transposed(const head *a, const float *from, const sr_grad *to, int64_t b,
                              int64_t t0, int64_t n, int h) {
-    transpose_out(from, CHUNK, n, a->hd, 1, (act *)rows_of(a, &to->view, b, t0, h),
-                  to->view.stride, to->add);
+    transpose_out(from, CHUNK, n, a->hd, 1, (act *)rows_of(a, &to->view, b, t0, h), to->view.stride,
+                  to->add);
+}
+
+/* Brings a head's rows of the chunk at t nearer while another is worked on: they are too far apart
+ * for the processor to see them coming. */
+static void fetch(const head *a, const sr_view *v, int64_t b, int64_t t, int h, bool write) {
+    if (t < 0 || v->data == NULL) return;
+    for (int64_t end = t + CHUNK < a->c->length ? t + CHUNK : a->c->length; t < end; t++) {
+        const char *p = (const char *)rows_of(a, v, b, t, h);
+        for (size_t i = 0; i < (size_t)a->hd * sizeof(act); i += 64)
+            if (write)
+                __builtin_prefetch(p + i, 1, 2);
+            else
+                __builtin_prefetch(p + i, 0, 2);
+    }
 }
 
 static void set_factors(const head *a, int64_t t0) {
@@ -88,10 +102,14 @@ static void forward_head(const head *a, int64_t b, int kv) {
         load_rows(a, &c->in[1], b, t0, n, kv, k);
         load_rows(a, &c->in[2], b, t0, n, kv, v);
         set_factors(a, t0);
+        fetch(a, &c->in[1], b, t0 + CHUNK, kv, false);
+        fetch(a, &c->in[2], b, t0 + CHUNK, kv, false);
         for (int h = kv * a->group; h < (kv + 1) * a->group; h++) {
             load_transposed(a, &c->in[0], b, t0, n, h, q);
+            fetch(a, &c->in[0], b, t0 + CHUNK, h, false);
             product(CHUNK, CHUNK, a->hd, k, w, q, CHUNK, s, CHUNK, false);
             mask_keys_by_queries(s);
+            fetch(a, &c->out, b, t0 + CHUNK, h, true);
             product_t(a->rows, CHUNK, a->hd, a->state, w, q, CHUNK, out, CHUNK, false);
             product_t(a->rows, CHUNK, CHUNK, v, w, s, CHUNK, out, CHUNK, true);
             scale_lanes(a, out);
@@ -123,13 +141,17 @@ static void forward_token(const head *a, int64_t b, int kv, int64_t t) {
                 vf x = n == VL ? v_loadf(s) : v_loadf_n(s, n);
                 if (g == 0) {
                     x += k[d] * v_loadf(v + j);
-                    if (n == VL) v_storef(s, x);
-                    else v_storef_n(s, x, n);
+                    if (n == VL)
+                        v_storef(s, x);
+                    else
+                        v_storef_n(s, x, n);
                 }
                 sum += q[d] * x;
             }
-            if (n == VL) v_store(out + j, sum);
-            else v_store_n(out + j, sum, n);
+            if (n == VL)
+                v_store(out + j, sum);
+            else
+                v_store_n(out + j, sum, n);
         }
     }
 }
@@ -139,10 +161,12 @@ void SR_KERNEL(linear_attention_forward)(const sr_call *c) {
     const bool tokens = c->state[0].data != NULL && c->length < 4;
 #pragma omp parallel num_threads(c->threads)
     {
-        const int threads = omp_get_num_threads(), me = omp_get_thread_num();
-        const head a = head_of(c, (float *)c->scratch + me * sr_linear_region(c));
-        for (int64_t item = me; item < c->batch * KV; item += threads)
-            if (!tokens) forward_head(&a, item / KV, (int)(item % KV));
+        const head a = head_of(c, (float *)c->scratch + omp_get_thread_num() * sr_linear_region(c));
+        int64_t low, high;
+        sr_share(c->batch * KV, 1, &low, &high);
+        for (int64_t item = low; item < high; item++)
+            if (!tokens)
+                forward_head(&a, item / KV, (int)(item % KV));
             else
                 for (int64_t t = 0; t < c->length; t++)
                     forward_token(&a, item / KV, (int)(item % KV), t);
@@ -153,19 +177,22 @@ void SR_KERNEL(linear_attention_forward)(const sr_call *c) {
 static void backward_queries(const head *a, int64_t b, int kv) {
     const sr_call *c = a->c;
     const int64_t w = a->width;
-    float *k = a->block[0], *v = a->block[1], *g = a->block[2], *dq = a->block[3],
-          *s = a->score[0];
+    float *k = a->block[0], *v = a->block[1], *g = a->block[2], *dq = a->block[3], *s = a->score[0];
     memset(a->state, 0, (size_t)(w * w) * sizeof(float));
     for (int64_t t0 = 0; t0 < c->length; t0 += CHUNK) {
         const int64_t n = c->length - t0 < CHUNK ? c->length - t0 : CHUNK;
         load_rows(a, &c->in[1], b, t0, n, kv, k);
         load_rows(a, &c->in[2], b, t0, n, kv, v);
         set_factors(a, t0);
+        fetch(a, &c->in[1], b, t0 + CHUNK, kv, false);
+        fetch(a, &c->in[2], b, t0 + CHUNK, kv, false);
         for (int h = kv * a->group; h < (kv + 1) * a->group; h++) {
             load_transposed(a, &c->dout, b, t0, n, h, g);
             scale_lanes(a, g);
+            fetch(a, &c->dout, b, t0 + CHUNK, h, false);
             product(CHUNK, CHUNK, a->hd, v, w, g, CHUNK, s, CHUNK, false);
             mask_keys_by_queries(s);
+            fetch(a, &c->din[0].view, b, t0 + CHUNK, h, true);
             product(a->rows, CHUNK, a->hd, a->state, w, g, CHUNK, dq, CHUNK, false);
             product_t(a->rows, CHUNK, CHUNK, k, w, s, CHUNK, dq, CHUNK, true);
             store_transposed(a, dq, &c->din[0], b, t0, n, h);
@@ -179,15 +206,19 @@ static void backward_queries(const head *a, int64_t b, int kv) {
 static void backward_keys(const head *a, int64_t b, int kv) {
     const sr_call *c = a->c;
     const int64_t w = a->width;
-    float *k = a->block[0], *v = a->block[1], *q = a->block[2], *g = a->block[3],
-          *dk = a->block[4], *dv = a->block[5], *s = a->score[0], *ds = a->score[1];
+    float *k = a->block[0], *v = a->block[1], *q = a->block[2], *g = a->block[3], *dk = a->block[4],
+          *dv = a->block[5], *s = a->score[0], *ds = a->score[1];
     memset(a->state, 0, (size_t)(w * w) * sizeof(float));
     for (int64_t t0 = (c->length - 1) / CHUNK * CHUNK; t0 >= 0; t0 -= CHUNK) {
         const int64_t n = c->length - t0 < CHUNK ? c->length - t0 : CHUNK;
         load_transposed(a, &c->in[1], b, t0, n, kv, k);
         load_transposed(a, &c->in[2], b, t0, n, kv, v);
         set_factors(a, t0);
+        fetch(a, &c->in[1], b, t0 - CHUNK, kv, false);
+        fetch(a, &c->in[2], b, t0 - CHUNK, kv, false);
         product(a->rows, CHUNK, a->hd, a->state, w, v, CHUNK, dk, CHUNK, false);
+        fetch(a, &c->din[1].view, b, t0 - CHUNK, kv, true);
+        fetch(a, &c->din[2].view, b, t0 - CHUNK, kv, true);
         product_t(a->rows, CHUNK, a->hd, a->state, w, k, CHUNK, dv, CHUNK, false);
         for (int h = kv * a->group; h < (kv + 1) * a->group; h++) {
             load_rows(a, &c->in[0], b, t0, n, h, q);
@@ -195,7 +226,9 @@ static void backward_keys(const head *a, int64_t b, int kv) {
             for (int64_t i = 0; i < n; i++)
                 for (int64_t j = 0; j < w; j += VL)
                     v_storef(g + i * w + j, v_loadf(g + i * w + j) * a->factor[i]);
+            fetch(a, &c->in[0], b, t0 - CHUNK, h, false);
             product(CHUNK, CHUNK, a->hd, q, w, k, CHUNK, s, CHUNK, false);
+            fetch(a, &c->dout, b, t0 - CHUNK, h, false);
             product(CHUNK, CHUNK, a->hd, g, w, v, CHUNK, ds, CHUNK, false);
             mask_queries_by_keys(s);
             mask_queries_by_keys(ds);
@@ -214,9 +247,10 @@ void SR_KERNEL(linear_attention_backward)(const sr_call *c) {
                keys = c->din[1].view.data != NULL || c->din[2].view.data != NULL;
 #pragma omp parallel num_threads(c->threads)
     {
-        const int threads = omp_get_num_threads(), me = omp_get_thread_num();
-        const head a = head_of(c, (float *)c->scratch + me * sr_linear_region(c));
-        for (int64_t item = me; item < c->batch * KV; item += threads) {
+        const head a = head_of(c, (float *)c->scratch + omp_get_thread_num() * sr_linear_region(c));
+        int64_t low, high;
+        sr_share(c->batch * KV, 1, &low, &high);
+        for (int64_t item = low; item < high; item++) {
             if (queries) backward_queries(&a, item / KV, (int)(item % KV));
             if (keys) backward_keys(&a, item / KV, (int)(item % KV));
         }

@@ -1,259 +1,7 @@
-/* long_conv: lanes are channels. One item of work is one vector of channels (a group) of one
- * sequence, packed into adjacent rows first. Long calls are transformed (transform.h), short ones
- * summed directly, single tokens straight from the state. */
-#include "op/long_conv.h"
+/* long_conv: long calls by Fourier transforms (transform.h), short ones by direct sums
+ * (long_conv_direct.h), and the choice between them. */
+#include "op/kernel/long_conv_direct.h"
 #include "op/kernel/transform.h"
-
-enum { PAD = SR_LONG_CONV_PAD };
-
-/* What an item reads and writes, at its channels. Rows of p before 0 are those of the state. */
-typedef struct item {
-    const sr_call *c;
-    int64_t b, column;
-    int lanes; /* channels: VL, or fewer in the last group */
-    int64_t past;
-} item;
-
-static inline vf load(const act *p, int lanes) {
-    return lanes == VL ? v_load(p) : v_load_n(p, lanes);
-}
-static inline vf loadf(const float *p, int lanes) {
-    return lanes == VL ? v_loadf(p) : v_loadf_n(p, lanes);
-}
-static inline vf loadf16(const sr_half *p, int lanes) {
-    if (lanes == VL) return v_loadf16(p);
-    sr_half t[VL] = {0};
-    memcpy(t, p, (size_t)lanes * sizeof *t);
-    return v_loadf16(t);
-}
-static inline void store(act *p, vf v, int lanes) {
-    if (lanes == VL)
-        v_store(p, v);
-    else
-        v_store_n(p, v, lanes);
-}
-static inline void storef(float *p, vf v, int lanes) {
-    if (lanes == VL)
-        v_storef(p, v);
-    else
-        v_storef_n(p, v, lanes);
-}
-
-/* Packs rows [from, to) of an array of activations or floats, every `step` vectors, times sign. */
-static inline void pack(vf *z, int step, const act *x, int64_t stride, int64_t from, int64_t to,
-                        float sign, int lanes) {
-    for (int64_t i = from; i < to; i++, z += step) *z = load(x + i * stride, lanes) * sign;
-}
-static inline void packf(vf *z, int step, const float *x, int64_t stride, int64_t from, int64_t to,
-                         int lanes) {
-    for (int64_t i = from; i < to; i++, z += step) *z = loadf(x + i * stride, lanes);
-}
-static inline void clear(vf *z, int step, int64_t from, int64_t to) {
-    for (int64_t i = from; i < to; i++, z += step) *z = (vf){0};
-}
-
-static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
-static int64_t state_row(const item *m, int64_t position) {
-    const sr_state *s = &m->c->state[0];
-    return (m->b * s->capacity + position % s->capacity) * s->width + m->column;
-}
-
-/* Rows [from, to) of p, state included; zero outside what there is. */
-static void pack_p(const item *m, vf *z, int step, int64_t from, int64_t to, float sign) {
-    const sr_call *c = m->c;
-    int64_t a = least(most(from, -m->past), to), e = most(a, least(to, 0));
-    clear(z, step, from, a);
-    z += (a - from) * step;
-    const sr_state *s = &c->state[0];
-    while (a < e) { /* the pieces of the ring */
-        int64_t at = state_row(m, c->position + a);
-        int64_t end = least(e, a + s->capacity - (c->position + a) % s->capacity);
-        for (; a < end; a++, z += step, at += s->width)
-            *z = sign * (s->type == SR_F16 ? loadf16((const sr_half *)s->data + at, m->lanes)
-                                           : loadf((const float *)s->data + at, m->lanes));
-    }
-    e = most(a, least(to, c->length));
-    pack(z, step, act_row(&c->in[0], m->b * c->length) + m->column, c->in[0].stride, a, e, sign,
-         m->lanes);
-    clear(z + (e - a) * step, step, e, to);
-}
-
-static void write_state(const item *m) {
-    const sr_call *c = m->c;
-    if (c->state[0].data == NULL) return;
-    for (int64_t t = most(0, c->length - c->state[0].capacity); t < c->length; t++) {
-        const vf v = load(act_row(&c->in[0], m->b * c->length + t) + m->column, m->lanes);
-        int64_t at = state_row(m, c->position + t);
-        if (c->state[0].type == SR_F16) {
-            sr_half t16[VL];
-            v_storef16(t16, v);
-            memcpy((sr_half *)c->state[0].data + at, t16, (size_t)m->lanes * sizeof *t16);
-        } else {
-            storef((float *)c->state[0].data + at, v, m->lanes);
-        }
-    }
-}
-
-static inline item nth_group(const item *m, int k) {
-    item next = *m;
-    next.column += k * VL;
-    next.lanes = (int)least(VL, m->c->in[0].cols - next.column);
-    return next;
-}
-
-/* Asks for what is needed next of the state (rows from..to of p) and of the filter, line after
- * line: taken group by group it would arrive one line of each row at a time. */
-static void fetch_rows(const item *m, int count, int64_t from, int64_t to, int64_t lag,
-                       int64_t lag_end) {
-    const sr_call *c = m->c;
-    const int64_t bytes = c->state[0].type == SR_F16 ? 2 : 4, width = (int64_t)count * VL;
-    for (int64_t r = most(from, -m->past); r < least(to, 0); r++) {
-        const char *p = (const char *)c->state[0].data + state_row(m, c->position + r) * bytes;
-        for (int64_t i = 0; i < width * bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
-    }
-    for (int64_t r = lag; r < lag_end; r++) {
-        const char *p = (const char *)(real_row(&c->in[1], r) + m->column);
-        for (int64_t i = 0; i < width * 4; i += 64) __builtin_prefetch(p + i, 0, 2);
-    }
-}
-
-static inline void put(const sr_grad *g, int64_t r, int64_t column, vf v, int lanes) {
-    act *p = act_row(&g->view, r) + column;
-    store(p, g->add ? load(p, lanes) + v : v, lanes);
-}
-static inline void putf(const sr_grad *g, int64_t r, int64_t column, vf v, int lanes) {
-    float *p = real_row(&g->view, r) + column;
-    storef(p, g->add ? loadf(p, lanes) + v : v, lanes);
-}
-
-/* ---- direct sums ---- */
-
-enum { TILE = VL == 16 ? 8 : 6 }; /* accumulators, and as many rows of x, fit the registers */
-
-/* sum[r] += coef[u] * x[r - u] for u < count; rows of x from -count - TILE are readable. */
-static inline void tile(vf sum[TILE], const vf *coef, int64_t count, const vf *x) {
-    vf w[TILE]; /* x[i] is in w[i mod TILE] */
-#pragma GCC unroll 8
-    for (int r = 0; r < TILE; r++) w[r] = x[r];
-    int64_t u = 0;
-    for (; u + TILE <= count; u += TILE) {
-#pragma GCC unroll 8
-        for (int k = 0; k < TILE; k++) {
-            const vf h = coef[u + k];
-#pragma GCC unroll 8
-            for (int r = 0; r < TILE; r++) sum[r] += h * w[(r + TILE - k) % TILE];
-            w[TILE - 1 - k] = x[-u - k - 1];
-        }
-    }
-    for (; u < count; u++)
-        for (int r = 0; r < TILE; r++) sum[r] += coef[u] * x[r - u];
-}
-
-/* `count` adjacent groups. The lags are taken in steps that the caches hold, all groups at each
- * step, so that filter and state are read in long runs. */
-static void direct_forward(const item *first, int count, const sr_long_conv_plan *plan, vf *own,
-                           bool new_filter) {
-    const sr_call *c = first->c;
-    const int64_t n = c->length, step = least(plan->lags, SR_LONG_CONV_LAGS);
-    vf *h = own, *y = h + step, *packed = y + count * n;
-    clear(y, 1, 0, count * n);
-    for (int64_t lag = 0; lag < plan->lags; lag += step) {
-        const int64_t lags = least(step, plan->lags - lag), from = -lag - lags - PAD;
-        if (count > 1) fetch_rows(first, count, -lag - lags, -lag, lag, lag + lags);
-        for (int k = 0; k < count; k++) {
-            const item m = nth_group(first, k);
-            if (new_filter || count > 1)
-                packf(h, 1, real_row(&c->in[1], 0) + m.column, c->in[1].stride, lag, lag + lags,
-                      m.lanes);
-            pack_p(&m, packed, 1, from, n - lag + PAD, 1);
-            for (int64_t t = 0; t < n; t += TILE) {
-                vf sum[TILE] = {{0}};
-                tile(sum, h, most(0, least(lags, m.past + t + TILE - lag)),
-                     packed - from - lag + t);
-                for (int r = 0; r < TILE && t + r < n; r++) y[k * n + t + r] += sum[r];
-            }
-        }
-    }
-    for (int k = 0; k < count; k++) {
-        const item m = nth_group(first, k);
-        act *out = act_row(&c->out, m.b * n) + m.column;
-        for (int64_t t = 0; t < n; t++) store(out + t * c->out.stride, y[k * n + t], m.lanes);
-    }
-}
-
-/* With g = dy backwards in time: dp backwards = g convolved with h, and dh backwards, which ends at
- * row length - 1, = g convolved with p. */
-static void direct_backward(const item *m, const sr_long_conv_plan *plan, vf *p, vf *g, const vf *h,
-                            vf *dh) {
-    const sr_call *c = m->c;
-    const int64_t n = c->length;
-    p += PAD;
-    g += PAD;
-    clear(g - PAD, 1, 0, PAD);
-    pack(g, 1, act_row(&c->dout, m->b * n + n - 1) + m->column, -c->dout.stride, 0, n, 1, m->lanes);
-    clear(g + n, 1, 0, PAD);
-    if (h != NULL)
-        for (int64_t t = 0; t < n; t += TILE) {
-            vf sum[TILE] = {{0}};
-            tile(sum, h, least(plan->lags, t + TILE), g + t);
-            for (int r = 0; r < TILE && t + r < n; r++)
-                put(&c->din[0], m->b * n + n - 1 - t - r, m->column, sum[r], m->lanes);
-        }
-    if (dh == NULL) return;
-    pack_p(m, p - PAD, 1, -PAD, n + PAD, 1);
-    for (int64_t s = 0; s < plan->lags; s += TILE) {
-        vf sum[TILE] = {{0}};
-        const int64_t from = n - s - TILE; /* rows from..from + TILE - 1 are lags s + TILE - 1..s */
-        tile(sum, g, least(n, most(n - s, 0)), p + from);
-        for (int r = 0; r < TILE && s + r < plan->lags; r++) dh[s + r] += sum[TILE - 1 - r];
-    }
-}
-
-/* One token: a dot product over the state, for up to 4 groups at once. The state runs backwards in
- * at most two pieces. */
-#define DOT(name, type, LOAD)                                                                      \
-    static inline void name(vf sum[4], int n, const float *h, int64_t h_stride, const type *p,     \
-                            int64_t p_stride, int64_t count, int lanes) {                          \
-        if (n == 4)                                                                                \
-            for (int64_t i = 0; i < count; i++, h += h_stride, p -= p_stride) {                    \
-                sum[0] += v_loadf(h) * v_##LOAD(p);                                                \
-                sum[1] += v_loadf(h + VL) * v_##LOAD(p + VL);                                      \
-                sum[2] += v_loadf(h + 2 * VL) * v_##LOAD(p + 2 * VL);                              \
-                sum[3] += v_loadf(h + 3 * VL) * v_##LOAD(p + 3 * VL);                              \
-            }                                                                                      \
-        else                                                                                       \
-            for (int64_t i = 0; i < count; i++, h += h_stride, p -= p_stride)                      \
-                sum[0] += loadf(h, lanes) * LOAD(p, lanes);                                        \
-    }
-DOT(dot, float, loadf)
-DOT(dot16, sr_half, loadf16)
-
-static void token(const item *m, int n) {
-    const sr_call *c = m->c;
-    const sr_state *s = &c->state[0];
-    const int64_t stride = c->in[1].stride;
-    const float *h = real_row(&c->in[1], 0) + m->column;
-    const act *p = act_row(&c->in[0], m->b) + m->column;
-    vf sum[4];
-    for (int k = 0; k < n; k++) sum[k] = loadf(h + k * VL, m->lanes) * load(p + k * VL, m->lanes);
-    for (int64_t lag = 1; lag <= m->past;) {
-        const int64_t position = c->position - lag, at = state_row(m, position);
-        const int64_t count = least(m->past - lag + 1, position % s->capacity + 1);
-        if (s->type == SR_F16)
-            dot16(sum, n, h + lag * stride, stride, (const sr_half *)s->data + at, s->width, count,
-                  m->lanes);
-        else
-            dot(sum, n, h + lag * stride, stride, (const float *)s->data + at, s->width, count,
-                m->lanes);
-        lag += count;
-    }
-    act *y = act_row(&c->out, m->b) + m->column;
-    for (int k = 0; k < n; k++) store(y + k * VL, sum[k], m->lanes);
-}
-
-/* ---- transforms ---- */
 
 /* Rows low..high - 1 of an array, zeros around them. */
 typedef struct source {
@@ -392,10 +140,10 @@ void SR_KERNEL(long_conv_forward)(const sr_call *c) {
     const transform f = begin(c, &plan);
     const int64_t d = c->in[0].cols, groups = (d + VL - 1) / VL;
     const int64_t share = sr_long_conv_share(&plan, c, false);
-    const bool single = c->length == 1 && c->state[0].data != NULL;
+    const bool few = c->length <= TOKENS && c->state[0].data != NULL;
     const bool pieces = plan.transform && plan.lags > plan.size;
     /* Work goes along a row where the past is long, else along the batch, which shares a filter. */
-    const bool along = single || pieces || (plan.past > 0 && !plan.transform);
+    const bool along = few || pieces || (plan.past > 0 && !plan.transform);
 #pragma omp parallel num_threads(c->threads)
     {
         if (plan.transform) {
@@ -411,12 +159,12 @@ void SR_KERNEL(long_conv_forward)(const sr_call *c) {
                             (int)least(VL, d - column), plan.past};
             const bool new_filter = i == low || m.b == 0;
             int count = 1;
-            if (single)
+            if (few)
                 count = i + 4 <= high && column + 4 * VL <= d ? 4 : 1;
             else if (along)
                 count = (int)least(SR_LONG_CONV_SPAN, least(high - i, groups - group));
-            if (single)
-                token(&m, count);
+            if (few)
+                tokens(&m, count);
             else if (pieces)
                 partitioned_forward(&m, count, &plan, &f, (cf *)own);
             else if (plan.transform)

@@ -5,8 +5,8 @@
  *
  * Denormals are flushed to zero in here: decaying states and gradients live on as denormals, each
  * of them a hundred times slower than a normal number. */
-#include "op/kernel/lanes.h"
 #include "op/scan.h"
+#include "op/kernel/lanes.h"
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
@@ -30,51 +30,6 @@ static inline void restore_denormals(unsigned old) {
 #endif
 }
 
-/* 2^(x y) for x y <= 0, relative error below 1.5e-7 of the exact product; 0, or less than 2^-125,
- * where that is less. x y is never rounded: reduction by fused multiply-adds. AVX-512 looks 32nds
- * of the exponent up in two registers, which leaves a parabola; the others use degree 6. */
-SR_INLINE vf power(vf x, vf y) {
-#if defined(__AVX512F__)
-    static const float table[32] __attribute__((aligned(64))) = {
-        1.000000000f, 1.021897149f, 1.044273782f, 1.067140401f, 1.090507733f, 1.114386743f,
-        1.138788635f, 1.163724858f, 1.189207115f, 1.215247360f, 1.241857812f, 1.269050957f,
-        1.296839555f, 1.325236643f, 1.354255547f, 1.383909882f, 1.414213562f, 1.445180807f,
-        1.476826146f, 1.509164428f, 1.542210825f, 1.575980845f, 1.610490332f, 1.645755478f,
-        1.681792831f, 1.718619298f, 1.756252160f, 1.794709075f, 1.834008086f, 1.874167635f,
-        1.915206561f, 1.957144124f};
-    const __m512 magic = _mm512_set1_ps(393216.0f); /* its unit in the last place is 1/32 */
-    __m512 t = _mm512_fmadd_ps((__m512)x, (__m512)y, magic), k = _mm512_sub_ps(t, magic);
-    vf r = (vf)_mm512_fmsub_ps((__m512)x, (__m512)y, k);
-    vf f = (vf)_mm512_permutex2var_ps(_mm512_load_ps(table), _mm512_castps_si512(t),
-                                      _mm512_load_ps(table + 16));
-    vf q = r * (r * 0.240232154f + 0.693157687f);
-    return (vf)_mm512_scalef_ps((__m512)(f + f * q), k);
-#else
-    vf e = v_max(x * y, v_set(-126));
-    vf t = e + 12582912.0f, r = e - (t - 12582912.0f);
-    vf p = v_set(1.55000675e-4f);
-    p = p * r + 1.33973809e-3f;
-    p = p * r + 9.61795460e-3f;
-    p = p * r + 5.55033681e-2f;
-    p = p * r + 0.240226514f;
-    p = p * r + 0.693147200f;
-    p = p * r + 1.0f;
-    return (vf)((vi)p + ((vi)t << 23));
-#endif
-}
-
-/* Lanes from memory `step` elements apart, and back. */
-SR_INLINE vf gather(const float *p, int64_t step, int n) {
-    float t[VL] = {0};
-    for (int i = 0; i < n; i++) t[i] = p[i * step];
-    return v_loadf(t);
-}
-SR_INLINE void scatter(float *p, int64_t step, vf x, int n) {
-    float t[VL];
-    v_storef(t, x);
-    for (int i = 0; i < n; i++) p[i * step] = t[i];
-}
-
 /* A log2(e), A = -exp(A_log), in blocks; by all threads together. */
 static void decays(const sr_call *c, float *to) {
     const int64_t d = c->in[0].cols, states = c->attr.scan.states;
@@ -82,10 +37,9 @@ static void decays(const sr_call *c, float *to) {
 #pragma omp for
     for (int64_t j = 0; j < d; j += VL)
         for (int64_t k = 0; k < states; k++)
-            v_storef(to + j * states + k * VL,
-                     v_exp(gather(real_row(A_log, j) + k, A_log->stride,
-                                  d - j < VL ? (int)(d - j) : VL)) *
-                         -1.44269504f);
+            v_storef(to + j * states + k * VL, v_exp(gather(real_row(A_log, j) + k, A_log->stride,
+                                                            d - j < VL ? (int)(d - j) : VL)) *
+                                                   -1.44269504f);
 }
 
 /* Where the states before step `t` of a block are saved. */
@@ -99,7 +53,8 @@ static inline float *saved_at(const sr_call *c, int64_t sequence, int64_t t, int
  * a step is too long for the processor to look as far ahead. */
 enum { AHEAD = 8 };
 SR_INLINE void prefetch(const sr_view *v, int64_t r, int64_t j) {
-    __builtin_prefetch((const char *)v->data + (r * v->stride + j) * (int64_t)sr_dtype_bytes(v->type));
+    __builtin_prefetch((const char *)v->data +
+                       (r * v->stride + j) * (int64_t)sr_dtype_bytes(v->type));
 }
 
 /* One block of n channels from j, over a whole sequence. */
@@ -112,8 +67,7 @@ SR_INLINE void forward_block(const sr_call *c, int states, const float *decay, i
     float *state = call.state[0].data;
     if (state != NULL) state += (sequence * call.in[0].cols + j) * states;
     vf h[SR_SCAN_STATES];
-    for (int k = 0; k < states; k++)
-        h[k] = state != NULL ? gather(state + k, states, n) : (vf){0};
+    for (int k = 0; k < states; k++) h[k] = state != NULL ? gather(state + k, states, n) : (vf){0};
     for (int64_t t = 0; t < call.length; t++) {
         const int64_t r = sequence * call.length + t;
         if (call.saved != NULL && t > 0 && t % STEPS == 0) {
@@ -136,7 +90,7 @@ SR_INLINE void forward_block(const sr_call *c, int states, const float *decay, i
         vf y = D * u;
 #pragma GCC unroll 16
         for (int k = 0; k < states; k++) {
-            h[k] = power(delta, A[k]) * h[k] + x * B[k];
+            h[k] = v_exp2_product(delta, A[k]) * h[k] + x * B[k];
             y += h[k] * C[k];
         }
         act_store(act_row(&call.out, r) + j, y * v_silu(z), n);
@@ -217,7 +171,8 @@ void SR_KERNEL(scan_forward)(const sr_call *c) {
 
 /* What one thread needs during backward, in scratch: of one segment, by step and state, the decays,
  * the states (before[0] is the first) and the lanes of the gradients of B and C; in blocks, the
- * gradient of the state and the partial gradients of A; and the partial gradients of dt_bias and D. */
+ * gradient of the state and the partial gradients of A; and the partial gradients of dt_bias and D.
+ */
 typedef struct own {
     vf *decay, *before, *dB, *dC;
     float *carry, *dA, *dbias, *dD;
@@ -277,7 +232,7 @@ SR_INLINE void backward_block(const sr_call *c, int states, const float *decay, 
         vf *dC = o->dC + i * states;
 #pragma GCC unroll 16
         for (int k = 0; k < states; k++) {
-            a[k] = power(delta, A[k]);
+            a[k] = v_exp2_product(delta, A[k]);
             vf next = a[k] * h[k] + x * B[k];
             after[k] = next;
             y += next * C[k];
@@ -320,30 +275,8 @@ SR_INLINE void backward_block(const sr_call *c, int states, const float *decay, 
     v_storef(o->dD + j, dD);
 }
 
-/* out[k] = sum of the lanes of v[k], k < n: VL vectors at a time, merged pair by pair. */
-static void lane_sums(const vf *v, int n, float *out) {
-    for (int from = 0; from < n; from += VL) {
-        vf s[VL];
-        for (int i = 0; i < VL; i++) s[i] = from + i < n ? v[from + i] : (vf){0};
-#pragma GCC unroll 4
-        for (int step = 1; step < VL; step *= 2) {
-            vi low, high;
-            for (int i = 0; i < VL; i++) {
-                low[i] = (i & step ? VL : 0) + (i & ~step);
-                high[i] = (i & step ? VL : 0) + (i | step);
-            }
-            for (int i = 0; i < VL / 2 / step; i++)
-                s[i] = __builtin_shuffle(s[2 * i], s[2 * i + 1], low) +
-                       __builtin_shuffle(s[2 * i], s[2 * i + 1], high);
-        }
-        if (n - from < VL)
-            v_storef_n(out + from, s[0], n - from);
-        else
-            v_storef(out + from, s[0]);
-    }
-}
-
-/* Where the gradient of B (which = 0) or C (1) of row r goes: straight out, or to the group's part. */
+/* Where the gradient of B (which = 0) or C (1) of row r goes: straight out, or to the group's part.
+ */
 static float *part_of(const sr_call *c, int64_t group, int which, int64_t r) {
     const int64_t states = c->attr.scan.states, padded = (states + 15) / 16 * 16;
     return (float *)c->scratch + sr_scan_padded(c) * states +

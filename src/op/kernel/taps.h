@@ -28,8 +28,8 @@ SR_INLINE vf ring_load(const sr_state *ring, int64_t sequence, int64_t position,
     for (int i = 0; i < n; i++) t[i] = f16_get(((const f16 *)ring->data)[at + i]);
     return v_loadf(t);
 }
-SR_INLINE void ring_store(const sr_state *ring, int64_t sequence, int64_t position, int64_t j,
-                          vf x, int n) {
+SR_INLINE void ring_store(const sr_state *ring, int64_t sequence, int64_t position, int64_t j, vf x,
+                          int n) {
     int64_t at = ring_index(ring, sequence, position, j);
     if (ring->type != SR_F16) {
         real_store((float *)ring->data + at, x, n);
@@ -135,9 +135,9 @@ SR_INLINE taps_own taps_own_of(const sr_call *c, int taps, int thread) {
 }
 
 /* With s the sums and g their gradients, g = dy f'(s), or dy C when gated:
- *     dw[k] = sum over t of g[t] input[t - (taps-1) + k],  dinput[t] = sum over k of w[k] g[t + taps-1-k].
- * A tile computes g for its rows and emits dinput of the rows taps - 1 earlier, whose g are then all
- * known; the last tile also emits the rest. */
+ *     dw[k] = sum over t of g[t] input[t - (taps-1) + k],  dinput[t] = sum over k of w[k] g[t +
+ * taps-1-k]. A tile computes g for its rows and emits dinput of the rows taps - 1 earlier, whose g
+ * are then all known; the last tile also emits the rest. */
 SR_INLINE void taps_backward_tile(const sr_call *c, int taps, bool gated, const float *weights,
                                   const taps_own *own, int64_t sequence, int64_t t, int rows,
                                   int64_t j, int n) {

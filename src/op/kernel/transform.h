@@ -148,15 +148,15 @@ static void tree_inverse(cf *z, int64_t m, int64_t n, const node *nodes) {
 /* The top level splits off four parts of one tree, or the three trees of a 3 * 2^k transform (the
  * cube roots of i are at 1/12, 5/12 and 9/12 of a turn). It is done where rows are read and
  * written. */
-typedef struct part {
+typedef struct branch {
     int64_t from, points, root;
     const node *nodes;
-} part;
+} branch;
 
 static inline int parts_of(const transform *f) { return f->trees == 3 ? 3 : 4; }
-static inline part part_of(const transform *f, int i) {
-    if (f->trees == 3) return (part){i * f->tree, f->tree, 1, f->nodes + i * (f->tree / 2)};
-    return (part){i * (f->size / 4), f->size / 4, 4 + i, f->nodes};
+static inline branch part_of(const transform *f, int i) {
+    if (f->trees == 3) return (branch){i * f->tree, f->tree, 1, f->nodes + i * (f->tree / 2)};
+    return (branch){i * (f->size / 4), f->size / 4, 4 + i, f->nodes};
 }
 
 #define SR_HALF   v_set(0.5f)
@@ -236,13 +236,13 @@ SR_ALWAYS void join_rows(const transform *f, const cf *z, const void *rows, row_
 /* All below the top level, in place. */
 static inline void parts_forward(const transform *f, cf *z) {
     for (int i = 0; i < parts_of(f); i++) {
-        const part p = part_of(f, i);
+        const branch p = part_of(f, i);
         tree_forward(z + p.from, p.points, p.root, p.nodes);
     }
 }
 static inline void parts_inverse(const transform *f, cf *z) {
     for (int i = 0; i < parts_of(f); i++) {
-        const part p = part_of(f, i);
+        const branch p = part_of(f, i);
         tree_inverse(z + p.from, p.points, p.root, p.nodes);
     }
 }
@@ -308,7 +308,7 @@ static void tree_convolve(cf *z, const cf *h, int64_t m, int64_t n, const node *
 /* The same of all parts. */
 static inline void parts_convolve(const transform *f, cf *z, const cf *h) {
     for (int i = 0; i < parts_of(f); i++) {
-        const part p = part_of(f, i);
+        const branch p = part_of(f, i);
         tree_convolve(z + p.from, h + p.from, p.points, p.root, p.nodes);
     }
 }

@@ -28,8 +28,8 @@ void SR_TRUTH(gated_conv_forward)(const sr_call *c) {
         }
 }
 
-/* With g = dy C: dw[k] = sum of g[t] p[t - (taps-1) + k], dp[t] = sum over k of w[k] g[t + taps-1 - k],
- * dB = dp v, dv = dp B, dC = dy s. */
+/* With g = dy C: dw[k] = sum of g[t] p[t - (taps-1) + k], dp[t] = sum over k of w[k] g[t + taps-1 -
+ * k], dB = dp v, dv = dp B, dC = dy s. */
 void SR_TRUTH(gated_conv_backward)(const sr_call *c) {
     int taps = c->attr.conv.taps;
     for (int i = 0; i < 4; i++) start(&c->din[i]);

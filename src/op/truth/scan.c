@@ -26,8 +26,7 @@ static real readout(const sr_call *c, int64_t r, int64_t j, const real *h) {
 /* The saved state of channel j before step k * SR_SCAN_SEGMENT, k > 0. */
 static real *saved_at(const sr_call *c, int64_t sequence, int64_t k, int64_t j) {
     int64_t n = c->attr.scan.states;
-    return (real *)c->saved +
-           ((sequence * sr_scan_saves(c) + k - 1) * sr_scan_padded(c) + j) * n;
+    return (real *)c->saved + ((sequence * sr_scan_saves(c) + k - 1) * sr_scan_padded(c) + j) * n;
 }
 
 void SR_TRUTH(scan_forward)(const sr_call *c) {
@@ -50,8 +49,8 @@ void SR_TRUTH(scan_forward)(const sr_call *c) {
 }
 
 /* One step back: dh holds the gradient of the state after the step, then that before it. */
-static void step_back(const sr_call *c, int64_t r, int64_t j, const real *before,
-                      const real *after, real *dh) {
+static void step_back(const sr_call *c, int64_t r, int64_t j, const real *before, const real *after,
+                      real *dh) {
     real u = in(c, SR_SCAN_U, r, j), z = in(c, SR_SCAN_Z, r, j), dy = row(&c->dout, r)[j];
     real s = sigmoid(z), slope, delta = delta_at(c, r, j, &slope);
     put(&c->din[SR_SCAN_Z], r, j, dy * readout(c, r, j, after) * (s + z * s * (1 - s)));
@@ -88,8 +87,7 @@ void SR_TRUTH(scan_backward)(const sr_call *c) {
                 memset(h[0], 0, sizeof h[0]);
                 if (k > 0) memcpy(h[0], saved_at(c, q, k, j), (size_t)states * sizeof(real));
                 for (int i = 0; i < steps; i++) step(c, r + i, j, h[i], h[i + 1]);
-                for (int i = steps - 1; i >= 0; i--)
-                    step_back(c, r + i, j, h[i], h[i + 1], dh);
+                for (int i = steps - 1; i >= 0; i--) step_back(c, r + i, j, h[i], h[i + 1], dh);
             }
         }
 }

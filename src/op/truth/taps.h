@@ -31,18 +31,27 @@ static inline uint16_t half_set(real value) {
 static inline real ring_get(const sr_call *c, int64_t sequence, int64_t position, int64_t j) {
     int64_t i = ring_index(c, sequence, position, j);
     switch (c->state[0].type) {
-    case SR_F16: return half_get(((const uint16_t *)c->state[0].data)[i]);
-    case SR_F64: return (real)((const double *)c->state[0].data)[i];
-    default: return (real)((const float *)c->state[0].data)[i];
+    case SR_F16:
+        return half_get(((const uint16_t *)c->state[0].data)[i]);
+    case SR_F64:
+        return (real)((const double *)c->state[0].data)[i];
+    default:
+        return (real)((const float *)c->state[0].data)[i];
     }
 }
 static inline void ring_set(const sr_call *c, int64_t sequence, int64_t position, int64_t j,
                             real x) {
     int64_t i = ring_index(c, sequence, position, j);
     switch (c->state[0].type) {
-    case SR_F16: ((uint16_t *)c->state[0].data)[i] = half_set(x); break;
-    case SR_F64: ((double *)c->state[0].data)[i] = (double)x; break;
-    default: ((float *)c->state[0].data)[i] = (float)x; break;
+    case SR_F16:
+        ((uint16_t *)c->state[0].data)[i] = half_set(x);
+        break;
+    case SR_F64:
+        ((double *)c->state[0].data)[i] = (double)x;
+        break;
+    default:
+        ((float *)c->state[0].data)[i] = (float)x;
+        break;
     }
 }
 

@@ -1,4 +1,4 @@
-#include "cli/progress.h"
+#include "cli/live.h"
 
 #include "base/clock.h"
 #include "cli/output.h"
@@ -13,9 +13,9 @@
  * of the way, and for the first and the last step. */
 static const double redraw_every = 0.1, line_every = 10;
 
-void sr_progress_start(sr_progress *p, sr_progress_kind kind, bool quiet) {
+void sr_live_start(sr_live *p, sr_live_kind kind, bool quiet) {
     const char *term = getenv("TERM");
-    *p = (sr_progress){.kind = kind, .quiet = quiet};
+    *p = (sr_live){.kind = kind, .quiet = quiet};
     p->terminal = isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
 }
 
@@ -24,7 +24,7 @@ static int terminal_columns(void) {
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-static bool is_due(const sr_progress *p, const sartor_progress *s, double now) {
+static bool is_due(const sr_live *p, const sartor_progress *s, double now) {
     if (p->shown_at == 0 || s->step >= s->steps) return true;
     if (p->terminal) return now - p->shown_at >= redraw_every;
     return now - p->shown_at >= line_every ||
@@ -32,19 +32,19 @@ static bool is_due(const sr_progress *p, const sartor_progress *s, double now) {
                floor((double)p->shown_step * 10 / (double)s->steps) + 1;
 }
 
-static void compose(const sr_progress *p, const sartor_progress *s, char *line, size_t room) {
+static void compose(const sr_live *p, const sartor_progress *s, char *line, size_t room) {
     char rate[SR_NUMBER_TEXT], left[SR_NUMBER_TEXT], validation[48] = "";
     if (isfinite(s->validation_bits_per_byte))
         snprintf(validation, sizeof validation, " (val %.4f)", s->validation_bits_per_byte);
     snprintf(line, room,
              "%s %" PRId64 "/%" PRId64 "  loss %.4f  bits/byte %.4f%s  %s tok/s  %s left",
-             p->kind == SR_PROGRESS_TRAIN ? "step" : "window", s->step, s->steps, s->loss,
-             s->bits_per_byte, p->kind == SR_PROGRESS_TRAIN ? validation : "",
+             p->kind == SR_LIVE_TRAIN ? "step" : "window", s->step, s->steps, s->loss,
+             s->bits_per_byte, p->kind == SR_LIVE_TRAIN ? validation : "",
              sr_short_count(s->tokens_per_second, rate), sr_short_time(s->seconds_left, left));
 }
 
-void sr_progress_show(void *user, const sartor_progress *s) {
-    sr_progress *p = user;
+void sr_live_show(void *user, const sartor_progress *s) {
+    sr_live *p = user;
     double now = sr_seconds();
     if (p->quiet || s->steps < 1 || !is_due(p, s, now)) return;
     char line[256];
@@ -60,13 +60,13 @@ void sr_progress_show(void *user, const sartor_progress *s) {
     p->shown_step = s->step;
 }
 
-void sr_progress_end(sr_progress *p) {
+void sr_live_end(sr_live *p) {
     if (p->drawn) fputc('\n', stderr);
     p->drawn = false;
 }
 
-void sr_progress_log(void *user, const char *line) {
-    sr_progress *p = user;
+void sr_live_log(void *user, const char *line) {
+    sr_live *p = user;
     if (p != NULL && p->quiet) return;
     if (p != NULL && p->drawn) fputs("\r\033[K", stderr);
     fprintf(stderr, "%s\n", line);

@@ -1,0 +1,147 @@
+#include "train/checkpoint.h"
+
+#include "op/optim.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { RECORD_FORMAT = 1 };
+static const char record_key[] = "sartor.run";
+static const char first_moment[] = "adam.m.", second_moment[] = "adam.v.";
+
+/* ---- writing ---- */
+
+static json_t *measure_json(const sartor_measure *m) {
+    return json_pack("{s:f, s:f, s:f, s:I, s:f, s:f, s:I, s:I}", "val_loss", m->loss,
+                     "bits_per_byte", m->bits_per_byte, "perplexity", m->perplexity, "tokens",
+                     (json_int_t)m->tokens, "seconds", m->seconds, "tokens_per_second",
+                     m->tokens_per_second, "peak_rss_bytes", (json_int_t)m->peak_rss_bytes,
+                     "peak_anonymous_bytes", (json_int_t)m->peak_anonymous_bytes);
+}
+
+static char *record_text(const json_t *settings, const sr_run_record *r) {
+    json_t *totals = json_array();
+    int bad = totals == NULL;
+    for (int i = 0; i < r->totals; i++)
+        bad |= json_array_append_new(totals, json_integer((json_int_t)r->total[i]));
+    json_t *root = bad ? NULL
+                       : json_pack("{s:i, s:O, s:O, s:I, s:I, s:f, s:I, s:I}", "version",
+                                   RECORD_FORMAT, "settings", settings, "totals", totals, "step",
+                                   (json_int_t)r->step, "tokens", (json_int_t)r->tokens, "seconds",
+                                   r->seconds, "peak_rss_bytes", (json_int_t)r->peak_rss,
+                                   "peak_anonymous_bytes", (json_int_t)r->peak_anonymous);
+    json_decref(totals);
+    if (root != NULL && isfinite(r->validation))
+        bad |= json_object_set_new(root, "validation", json_real(r->validation));
+    if (root != NULL && r->done)
+        bad |= json_object_set_new(root, "result", measure_json(&r->result));
+    char *text = root != NULL && !bad ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(root);
+    return text;
+}
+
+static sartor_status save(sartor_context *ctx, const char *path, const sr_trainer *t,
+                          const sr_tokenizer *tokenizer, const json_t *settings,
+                          const sr_run_record *record, bool moments) {
+    double sum = sr_sum_squares(t->model->params, t->model->schema.elements, t->options.threads);
+    if (!isfinite(sum))
+        return sr_fail(ctx, SARTOR_NOT_FINITE, "a weight is not finite after step %" PRId64,
+                       t->step);
+    char *text = record_text(settings, record);
+    if (text == NULL) return sr_fail(ctx, SARTOR_MEMORY, "not enough memory for a checkpoint");
+    sr_model_extra extra[2] = {{first_moment, t->m}, {second_moment, t->v}};
+    sr_model_note note = {record_key, text};
+    size_t bytes;
+    const void *blob = sr_tokenizer_blob(tokenizer, &bytes);
+    sartor_status status =
+        sr_model_save(ctx, path, t->model, blob, bytes, extra, moments ? 2 : 0, &note, 1);
+    free(text);
+    return status;
+}
+
+sartor_status sr_checkpoint_write(sartor_context *ctx, const char *path, const sr_trainer *t,
+                                  const sr_tokenizer *tokenizer, const json_t *settings,
+                                  const sr_run_record *record) {
+    return save(ctx, path, t, tokenizer, settings, record, true);
+}
+
+sartor_status sr_result_write(sartor_context *ctx, const char *path, const sr_trainer *t,
+                              const sr_tokenizer *tokenizer, const json_t *settings,
+                              const sr_run_record *record) {
+    return save(ctx, path, t, tokenizer, settings, record, false);
+}
+
+/* ---- reading ---- */
+
+static bool read_measure(json_t *root, sartor_measure *m) {
+    json_int_t tokens, rss, anonymous;
+    *m = (sartor_measure){0};
+    if (json_unpack(root, "{s:F, s:F, s:F, s:I, s:F, s:F, s:I, s:I}", "val_loss", &m->loss,
+                    "bits_per_byte", &m->bits_per_byte, "perplexity", &m->perplexity, "tokens",
+                    &tokens, "seconds", &m->seconds, "tokens_per_second", &m->tokens_per_second,
+                    "peak_rss_bytes", &rss, "peak_anonymous_bytes", &anonymous) != 0)
+        return false;
+    m->tokens = tokens;
+    m->peak_rss_bytes = rss;
+    m->peak_anonymous_bytes = anonymous;
+    return true;
+}
+
+/* Totals rise, and the step lies within them. */
+static bool read_totals(const json_t *totals, sr_run_record *r) {
+    size_t n = json_array_size(totals);
+    if (n < 1 || n > SR_MAX_TOTALS) return false;
+    r->totals = (int)n;
+    for (size_t i = 0; i < n; i++) {
+        r->total[i] = json_integer_value(json_array_get(totals, i));
+        if (r->total[i] < (i > 0 ? r->total[i - 1] + 1 : 1)) return false;
+    }
+    return r->step >= 0 && r->step <= r->total[n - 1] && r->tokens >= 0 && r->seconds >= 0;
+}
+
+sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st_reader *reader,
+                             const json_t *settings, sr_run_record *r) {
+    *r = (sr_run_record){.validation = NAN};
+    const char *text = sr_st_metadata(reader, record_key);
+    if (text == NULL)
+        return sr_fail(ctx, SARTOR_MISMATCH, "%s: the model there was not made by training", where);
+    json_error_t error;
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error), *totals, *stored;
+    json_int_t step, tokens, rss, anonymous;
+    int version = 0;
+    bool good =
+        root != NULL && json_unpack(root, "{s:i, s:o, s:o, s:I, s:I, s:F, s:I, s:I}", "version",
+                                    &version, "settings", &stored, "totals", &totals, "step", &step,
+                                    "tokens", &tokens, "seconds", &r->seconds, "peak_rss_bytes",
+                                    &rss, "peak_anonymous_bytes", &anonymous) == 0;
+    sartor_status status = SARTOR_OK;
+    if (good && version == RECORD_FORMAT) {
+        r->step = step;
+        r->tokens = tokens;
+        r->peak_rss = rss;
+        r->peak_anonymous = anonymous;
+        const json_t *validation = json_object_get(root, "validation");
+        if (json_is_real(validation)) r->validation = json_real_value(validation);
+        json_t *result = json_object_get(root, "result");
+        r->done = result != NULL;
+        good = read_totals(totals, r) && (!r->done || read_measure(result, &r->result));
+    }
+    if (version > RECORD_FORMAT)
+        status = sr_fail(ctx, SARTOR_FORMAT, "%s: made by a newer program", where);
+    else if (!good)
+        status = sr_fail(ctx, SARTOR_FORMAT, "%s: the record of the run is damaged", where);
+    else
+        status = sr_settings_compare(ctx, where, stored, settings);
+    json_decref(root);
+    return status;
+}
+
+sartor_status sr_checkpoint_read(sartor_context *ctx, const sr_st_reader *reader,
+                                 const sr_run_record *record, sr_trainer *t) {
+    SR_TRY(sr_model_read_flat(ctx, reader, t->model, "", t->model->params));
+    SR_TRY(sr_model_read_flat(ctx, reader, t->model, first_moment, t->m));
+    SR_TRY(sr_model_read_flat(ctx, reader, t->model, second_moment, t->v));
+    t->step = record->step;
+    sr_trainer_refresh(t);
+    return SARTOR_OK;
+}

@@ -1,0 +1,45 @@
+/* The record of a run, and the three files that hold it.
+ *
+ * checkpoint.safetensors  weights, moments and record, while the run is not done
+ * model.safetensors       weights, tokenizer, record and final measure, when it is done
+ * state.safetensors       the last checkpoint under another name, for extending a finished run
+ *
+ * The end of a run is: checkpoint of the last step, model, rename of the checkpoint to state. Each
+ * is atomic, and a run that finds a checkpoint of its last step repeats what follows it: killing at
+ * any moment loses nothing. */
+#ifndef SR_TRAIN_CHECKPOINT_H
+#define SR_TRAIN_CHECKPOINT_H
+
+#include "data/tokenizer.h"
+#include "model/file.h"
+#include "train/settings.h"
+
+typedef struct sr_run_record {
+    int64_t step, tokens;
+    double seconds;
+    int64_t peak_rss, peak_anonymous;
+    double validation; /* last bits per byte; NaN before */
+    int totals;        /* as in sr_schedule */
+    int64_t total[SR_MAX_TOTALS];
+    bool done; /* `result` is there */
+    sartor_measure result;
+} sr_run_record;
+
+/* The record inside an open file, after comparing its settings with `settings`. SARTOR_MISMATCH,
+ * SARTOR_FORMAT. */
+sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st_reader *reader,
+                             const json_t *settings, sr_run_record *record);
+
+/* Weights, moments and record. SARTOR_NOT_FINITE, and nothing written, when a weight is not. */
+sartor_status sr_checkpoint_write(sartor_context *ctx, const char *path, const sr_trainer *trainer,
+                                  const sr_tokenizer *tokenizer, const json_t *settings,
+                                  const sr_run_record *record);
+/* Into an allocated trainer. */
+sartor_status sr_checkpoint_read(sartor_context *ctx, const sr_st_reader *reader,
+                                 const sr_run_record *record, sr_trainer *trainer);
+/* Weights, tokenizer and record. */
+sartor_status sr_result_write(sartor_context *ctx, const char *path, const sr_trainer *trainer,
+                              const sr_tokenizer *tokenizer, const json_t *settings,
+                              const sr_run_record *record);
+
+#endif
