@@ -25,6 +25,7 @@ static int terminal_columns(void) {
 }
 
 static bool is_due(const sr_live *p, const sartor_progress *s, double now) {
+    if (!p->terminal && p->shown_at > 0 && s->step == p->shown_step) return false;
     if (p->shown_at == 0 || s->step >= s->steps) return true;
     if (p->terminal) return now - p->shown_at >= redraw_every;
     return now - p->shown_at >= line_every ||

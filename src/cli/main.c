@@ -1,5 +1,5 @@
 /* The sartor program: finds the command and runs it. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "cli/command.h"
 #include "cli/live.h"
 #include "cli/options.h"
@@ -187,6 +187,7 @@ static void hold_standard_streams(void) {
 
 int main(int argc, char **argv) {
     hold_standard_streams();
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond its limit is an error like any other */
     if (argc < 2) return sr_usage_error(NULL, "a command is missing");
     const char *name = argv[1];
     if (strcmp(name, "--version") == 0) {

@@ -47,9 +47,15 @@ void sr_progress_step(sr_progress_meter *m, const sr_metrics_line *line, double 
     m->call(m->user, &m->report);
 }
 
-void sr_progress_end(sr_progress_meter *m, double validation) {
-    if (m->call == NULL || m->report.step == 0) return;
+void sr_progress_validation(sr_progress_meter *m, double validation, uint64_t done, uint64_t all) {
+    if (m->call == NULL) return;
+    double now = sr_seconds();
+    if (m->validation_started == 0) m->validation_started = now;
+    if (done < all && now - m->last < interval) return;
+    double spent = now - m->validation_started;
+    m->report.step = m->report.steps = m->end;
     m->report.validation_bits_per_byte = validation;
-    m->report.seconds_left = 0;
+    m->report.seconds_left = spent * (double)(all - done) / (double)done;
+    m->last = now;
     m->call(m->user, &m->report);
 }

@@ -298,12 +298,20 @@ static sartor_status loop(run *r) {
     return SARTOR_OK;
 }
 
+static void report_validation(void *user, const sr_score *so_far, uint64_t done, uint64_t all) {
+    run *r = user;
+    sr_progress_validation(&r->progress, sr_bits_per_byte(so_far->nats, so_far->bytes), done, all);
+}
+
 /* The final measure, the model, and the checkpoint under its last name. */
 static sartor_status finish(run *r) {
     if (r->stored_step != r->trainer->step) SR_TRY(checkpoint(r));
     uint64_t most = (uint64_t)(FINAL_VALIDATION_TOKENS / r->settings.sizes.context);
     sr_score score;
-    sr_score_options options = {.windows = most > 0 ? most : 1, .interruptible = true};
+    sr_score_options options = {.windows = most > 0 ? most : 1,
+                                .interruptible = true,
+                                .progress = report_validation,
+                                .progress_user = r};
     SR_TRY(sr_scorer_run(r->ctx, &r->scorer, &r->windows, &options, &score));
     sample_memory(r);
     sr_run_record *record = &r->record;
@@ -321,7 +329,6 @@ static sartor_status finish(run *r) {
     if (rename(r->folder.checkpoint, r->folder.state) != 0)
         return sr_fail(r->ctx, SARTOR_IO, "%s: cannot rename: %s", r->folder.checkpoint,
                        strerror(errno));
-    sr_progress_end(&r->progress, record->validation);
     return SARTOR_OK;
 }
 

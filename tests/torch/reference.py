@@ -219,6 +219,8 @@ class Spec:
                 "z": {"z.weight": (d, d)},
                 "dt": {"dt_in.weight": (rank, d), "dt.weight": (d, rank),
                        "dt.bias": (d,)},
+                "A": {"A_log": (d, n)},
+                "D": {"D": (d,)},
                 "B": {"B.weight": (n, d)},
                 "C": {"C.weight": (n, d)},
             }
@@ -242,9 +244,6 @@ class Spec:
     def own_weights(self, i):
         """{suffix: shape}: weights of LIV i that are never shared."""
         liv, d = self.livs[i], self.width
-        if liv.family == "Rec":
-            return {"A_log": (d, self.states(i)), "D": (d,),
-                    "out.weight": (d, d)}
         if liv.family == "GMemless":
             return {"out.weight": (d, self.inner)}
         return {"out.weight": (d, d)}

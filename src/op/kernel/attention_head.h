@@ -159,8 +159,8 @@ static inline void finish_forward(const head *a, int64_t b, int h, int64_t t0, f
                 maxima[i] * scale + log2f(sums[i]);
 }
 
-/* What gradient_lanes() wants to know of queries t0 ...: for softmax the log-sum-exp and the product
- * of dout and out, otherwise 1 / (position + 1); zeros after the last. */
+/* What gradient_lanes() wants to know of queries t0 ...: for softmax the log-sum-exp and the
+ * product of dout and out, otherwise 1 / (position + 1); zeros after the last. */
 static inline void query_statistics(const head *a, int64_t b, int h, int64_t t0, float *statistic,
                                     float *total) {
     const sr_call *c = a->c;
