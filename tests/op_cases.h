@@ -8,7 +8,8 @@
 typedef struct op_input {
     int64_t rows, cols; /* rows 0: batch * length tokens; cols 0: input is absent */
     sr_kind kind;
-    float scale, offset; /* values: offset + scale * standard normal; SR_ID: uniform in [0, scale) */
+    float scale,
+        offset; /* values: offset + scale * standard normal; SR_ID: uniform in [0, scale) */
 } op_input;
 
 typedef struct op_case {

@@ -1,8 +1,9 @@
 /* Training a language model on text, and measuring one.
  *
  * A run lives in a folder: checkpoint.safetensors while it runs, model.safetensors when it is done,
- * metrics.jsonl beside them. Calling again with the same options continues or, when it is done,
- * changes nothing; whatever is killed when, the final weights are the same bits. */
+ * with the optimiser in state.safetensors for extending it; metrics.jsonl, a line per step, beside
+ * them. Calling again with the same options continues or, when it is done, changes nothing;
+ * whatever is killed when, the final weights are the same bits. */
 #ifndef SARTOR_TRAIN_H
 #define SARTOR_TRAIN_H
 
@@ -46,13 +47,16 @@ typedef struct sartor_train_options {
     int threads;
     uint64_t seed;
     int64_t checkpoint_every; /* steps; 0: chosen by time, about every 30 seconds */
-    int64_t extend;           /* steps added to a finished run */
+    /* Steps added behind `steps`, on the cosine of the longer run. Asking again for as many adds
+     * none; for more, those that are missing. */
+    int64_t extend;
     sartor_progress_fn progress;
     void *progress_user;
 } sartor_train_options;
 void sartor_train_defaults(sartor_train_options *options);
 
-/* Totals include earlier parts of a resumed run. */
+/* Totals include earlier parts of a resumed run. Of validation data beyond 2 Mi tokens, training
+ * scores about so many, spread evenly. */
 typedef struct sartor_measure {
     double loss; /* validation (or evaluated) nats per token */
     double bits_per_byte, perplexity;

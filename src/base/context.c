@@ -36,15 +36,24 @@ bool sr_interrupted(const sartor_context *ctx) { return atomic_load(&ctx->interr
 
 const char *sartor_status_name(sartor_status status) {
     switch (status) {
-    case SARTOR_OK: return "ok";
-    case SARTOR_INVALID: return "invalid";
-    case SARTOR_IO: return "io";
-    case SARTOR_FORMAT: return "format";
-    case SARTOR_MEMORY: return "memory";
-    case SARTOR_MISMATCH: return "mismatch";
-    case SARTOR_NOT_FINITE: return "not finite";
-    case SARTOR_INTERRUPTED: return "interrupted";
-    case SARTOR_LIBRARY: return "library";
+    case SARTOR_OK:
+        return "ok";
+    case SARTOR_INVALID:
+        return "invalid";
+    case SARTOR_IO:
+        return "io";
+    case SARTOR_FORMAT:
+        return "format";
+    case SARTOR_MEMORY:
+        return "memory";
+    case SARTOR_MISMATCH:
+        return "mismatch";
+    case SARTOR_NOT_FINITE:
+        return "not finite";
+    case SARTOR_INTERRUPTED:
+        return "interrupted";
+    case SARTOR_LIBRARY:
+        return "library";
     }
     return "unknown";
 }

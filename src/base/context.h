@@ -11,8 +11,8 @@
 sartor_status sr_fail(sartor_context *ctx, sartor_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "prefix: " in front of the recorded message and returns `status`: for callers that know where
- * (a file, a LIV) what (the message) went wrong. */
+/* Puts "prefix: " in front of the recorded message and returns `status`: for callers that know
+ * where (a file, a LIV) what (the message) went wrong. */
 sartor_status sr_fail_in(sartor_context *ctx, sartor_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

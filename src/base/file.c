@@ -120,8 +120,8 @@ static void sync_folder_of(const char *path) {
 }
 
 sartor_status sr_file_commit(sartor_context *ctx, sr_file *file) {
-    bool good = fflush(file->stream) == 0 && !ferror(file->stream) &&
-                fsync(fileno(file->stream)) == 0;
+    bool good =
+        fflush(file->stream) == 0 && !ferror(file->stream) && fsync(fileno(file->stream)) == 0;
     good = fclose(file->stream) == 0 && good;
     file->stream = NULL;
     sartor_status status = SARTOR_OK;
@@ -154,7 +154,8 @@ sartor_status sr_make_folder(sartor_context *ctx, const char *path) {
         if (*p != '/' && *p != '\0') continue;
         char end = *p;
         *p = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST) status = io_error(ctx, copy, "create folder");
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+            status = io_error(ctx, copy, "create folder");
         *p = end;
         if (end == '\0') break;
     }

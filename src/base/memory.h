@@ -8,12 +8,14 @@
 
 enum { SR_ALIGN = 64 }; /* a cache line, and the widest vector */
 
-/* Zeroed memory for `count` objects of `size` bytes; SARTOR_MEMORY (with `what` in the message) when
- * the product overflows or memory is exhausted. Release with free(). A count of 0 gives non-NULL. */
-sartor_status sr_alloc(sartor_context *ctx, size_t count, size_t size, const char *what, void **out);
+/* Zeroed memory for `count` objects of `size` bytes; SARTOR_MEMORY (with `what` in the message)
+ * when the product overflows or memory is exhausted. Release with free(). A count of 0 gives
+ * non-NULL. */
+sartor_status sr_alloc(sartor_context *ctx, size_t count, size_t size, const char *what,
+                       void **out);
 
-/* As sr_alloc, but aligned to SR_ALIGN bytes and padded by one vector at the end; large blocks on huge
- * pages. Release with free(). */
+/* As sr_alloc, but aligned to SR_ALIGN bytes and padded by one vector at the end; large blocks on
+ * huge pages. Release with free(). */
 sartor_status sr_alloc_aligned(sartor_context *ctx, size_t count, size_t size, const char *what,
                                void **out);
 

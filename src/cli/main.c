@@ -178,10 +178,11 @@ static int help_for(int argc, char **argv) {
     return command->run(command, 1, only);
 }
 
-/* With a standard stream closed, the next file opened would take its place and get its output. */
+/* With a standard stream closed, the next file opened would take its place and get its output. What
+ * takes it here is opened for the wrong direction, so that output still fails. */
 static void hold_standard_streams(void) {
     for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) != fd)
+        if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
             return;
 }
 

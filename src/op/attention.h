@@ -16,13 +16,12 @@ enum {
 /* Fails unless heads and shapes fit each other; sets the output. `op` is named in messages. */
 sartor_status sr_attention_check(sartor_context *ctx, const char *op, sr_call *c);
 
-/* Tokens before this call that the caches still hold and somebody looks at. Keys and values may come
- * from different units, whose caches differ in length. */
+/* Tokens before this call that the caches still hold and somebody looks at. Keys and values may
+ * come from different units, whose caches differ in length. */
 static inline int64_t sr_attention_past(const sr_call *c) {
     if (c->state[0].capacity == 0) return 0;
     int64_t past = c->position;
-    for (int s = 0; s < 2; s++)
-        past = c->state[s].capacity < past ? c->state[s].capacity : past;
+    for (int s = 0; s < 2; s++) past = c->state[s].capacity < past ? c->state[s].capacity : past;
     const int64_t window = c->attr.attention.window;
     return window > 0 && window - 1 < past ? window - 1 : past;
 }

@@ -7,7 +7,12 @@
 #include <stdint.h>
 
 /* Entrywise maps; the numbers are those of the nonlinearity field of an operator code (STAR). */
-typedef enum sr_map_kind { SR_MAP_NONE = 1, SR_MAP_SOFTMAX = 2, SR_MAP_RELU = 3, SR_MAP_SWISH = 4 } sr_map_kind;
+typedef enum sr_map_kind {
+    SR_MAP_NONE = 1,
+    SR_MAP_SOFTMAX = 2,
+    SR_MAP_RELU = 3,
+    SR_MAP_SWISH = 4
+} sr_map_kind;
 
 typedef union sr_attr {
     struct {

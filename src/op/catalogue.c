@@ -60,10 +60,22 @@ sr_isa sr_isa_active(void) {
     return isa;
 }
 
+bool sr_isa_runs(sr_isa isa, bool bf16) {
+    if (isa > sr_isa_active()) return false;
+#if defined(__x86_64__)
+    /* The bf16 kernels of this level convert with AVX512_BF16, which early AVX-512 lacks. */
+    if (isa == SR_ISA_AVX512 && bf16) return __builtin_cpu_supports("avx512bf16");
+#endif
+    return true;
+}
+
 sr_kernel sr_kernel_pick(const sr_kernels *kernels, sr_numbers numbers) {
     if (numbers == SR_TRUTH_F32 || numbers == SR_TRUTH_F64)
         return kernels->truth[numbers == SR_TRUTH_F64];
-    return kernels->fast[sr_isa_active()][numbers == SR_FAST_BF16];
+    const bool bf16 = numbers == SR_FAST_BF16;
+    sr_isa isa = sr_isa_active();
+    if (!sr_isa_runs(isa, bf16)) isa = SR_ISA_AVX2;
+    return kernels->fast[isa][bf16];
 }
 
 sartor_status sr_expect_shape(sartor_context *ctx, const char *op, const char *what,

@@ -1,7 +1,7 @@
 /* linear_attention: attention without a map on the scores, in time linear in the length.
  *
- * out_i = scale / (position_i + 1) * sum over j <= i of (q_i . k_j) v_j. The state of a sequence is,
- * for every key-value head, S = sum of k^T v: row a of state[0] holds S[a][:] of every head in
+ * out_i = scale / (position_i + 1) * sum over j <= i of (q_i . k_j) v_j. The state of a sequence
+ * is, for every key-value head, S = sum of k^T v: row a of state[0] holds S[a][:] of every head in
  * turn. It is read and updated (Katharopoulos et al. 2020; chunked form: Yang et al. 2024). */
 #include "op/attention.h"
 #include <inttypes.h>

@@ -105,6 +105,8 @@ const sr_op *sr_op_find(const char *name);
 /* The function for these numbers on this machine (SARTOR_ISA=base|avx2|avx512 lowers it). */
 sr_kernel sr_kernel_pick(const sr_kernels *kernels, sr_numbers numbers);
 sr_isa sr_isa_active(void);
+/* Whether kernels of this level (for bf16 activations) run on this machine. */
+bool sr_isa_runs(sr_isa isa, bool bf16);
 const char *sr_isa_name(sr_isa isa);
 
 /* Helpers for check(). */

@@ -1,7 +1,8 @@
 /* rmsnorm: y = x * gain / sqrt(mean(x^2) + epsilon), row by row (Zhang & Sennrich 2019).
  *
  * The operator to copy when writing a new one: this file declares it, truth/rmsnorm.c says what it
- * computes, kernel/rmsnorm.c computes it fast, tests/op_cases.c lists the shapes it is tested on. */
+ * computes, kernel/rmsnorm.c computes it fast, tests/op_cases.c lists the shapes it is tested on.
+ */
 #include "op/op.h"
 
 SR_DECLARE(rmsnorm_forward)

@@ -13,9 +13,9 @@
 #include <immintrin.h>
 #endif
 
-#define SR_PASTE_(a, b)  sr_##a##_##b
-#define SR_PASTE(a, b)   SR_PASTE_(a, b)
-#define SR_KERNEL(f)     SR_PASTE(f, SR_SUFFIX) /* the exported name of this variant of f */
+#define SR_PASTE_(a, b) sr_##a##_##b
+#define SR_PASTE(a, b)  SR_PASTE_(a, b)
+#define SR_KERNEL(f)    SR_PASTE(f, SR_SUFFIX) /* the exported name of this variant of f */
 
 enum { VL = SR_VEC_BYTES / 4 }; /* lanes */
 
@@ -268,9 +268,9 @@ static inline vf v_softplus(vf x, vf *slope) {
     return v_max(x, zero) + s * p;
 }
 
-/* 2^(x y) for x y <= 0; 0, or less than 2^-124, where that is less than 2^-125. AVX-512 never rounds
- * x y (it reduces by fused multiply-adds; relative error below 2e-7) and looks 32nds of the exponent
- * up in two registers, which leaves a parabola; the others round x y and use degree 6. */
+/* 2^(x y) for x y <= 0; 0, or less than 2^-124, where that is less than 2^-125. AVX-512 never
+ * rounds x y (it reduces by fused multiply-adds; relative error below 2e-7) and looks 32nds of the
+ * exponent up in two registers, which leaves a parabola; the others round x y and use degree 6. */
 static inline vf v_exp2_product(vf x, vf y) {
 #if defined(__AVX512F__)
     static const float table[32] __attribute__((aligned(64))) = {
@@ -312,7 +312,9 @@ static inline void sr_share(int64_t n, int64_t grain, int64_t *low, int64_t *hig
 }
 
 /* Row pointers of views, by element type. */
-static inline act *act_row(const sr_view *v, int64_t row) { return (act *)v->data + row * v->stride; }
+static inline act *act_row(const sr_view *v, int64_t row) {
+    return (act *)v->data + row * v->stride;
+}
 static inline float *real_row(const sr_view *v, int64_t row) {
     return (float *)v->data + row * v->stride;
 }

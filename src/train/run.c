@@ -251,11 +251,11 @@ static sartor_status validate(run *r, int64_t every, sr_score *score) {
 }
 
 static bool validation_due(const run *r, int64_t *every) {
-    const sr_schedule *schedule = &r->trainer->options.schedule;
-    int64_t step = r->trainer->step, total = sr_schedule_total(schedule, step - 1);
+    int64_t step = r->trainer->step;
+    int64_t total = sr_schedule_total(&r->trainer->options.schedule, step - 1);
     *every = (total + VALIDATIONS - 1) / VALIDATIONS;
     if (*every < VALIDATIONS) *every = VALIDATIONS;
-    return step % *every == 0 && step < sr_schedule_end(schedule);
+    return step % *every == 0 && step < total;
 }
 
 static sartor_status one_step(run *r, const sr_task *task) {

@@ -95,10 +95,10 @@ static __attribute__((noinline)) void tile_product(int64_t rows, int64_t lanes, 
             for (int64_t k = 0; k < steps; k++, left += 64, right += 16 * bs) {
                 _tile_loadd(4, left, as);
                 _tile_loadd(6, right, bs);
-                _tile_loadd(7, right + 64, bs);
-                _tile_loadd(5, left + 16 * as, as);
                 _tile_dpbf16ps(0, 4, 6);
+                _tile_loadd(7, right + 64, bs);
                 _tile_dpbf16ps(1, 4, 7);
+                _tile_loadd(5, left + 16 * as, as);
                 _tile_dpbf16ps(2, 5, 6);
                 _tile_dpbf16ps(3, 5, 7);
             }

@@ -23,8 +23,8 @@ static inline void few_rows(const sr_call *c, bool half) {
             int some = high - o < 4 ? (int)(high - o) : 4;
             const char *rows[4];
             for (int i = 0; i < 4; i++)
-                rows[i] = (const char *)w->data +
-                          (size_t)((o + (i < some ? i : 0)) * w->stride) * size;
+                rows[i] =
+                    (const char *)w->data + (size_t)((o + (i < some ? i : 0)) * w->stride) * size;
             for (int64_t r = 0; r < x->rows; r++) {
                 const void *xr = (const char *)x->data + (size_t)(r * x->stride) * size;
                 vf s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};

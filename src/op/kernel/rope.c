@@ -62,6 +62,5 @@ static void rotate(const sr_call *c, const sr_view *from, const sr_view *to, boo
 void SR_KERNEL(rope_forward)(const sr_call *c) { rotate(c, &c->in[0], &c->out, false, 1); }
 
 void SR_KERNEL(rope_backward)(const sr_call *c) {
-    if (c->din[0].view.data != NULL)
-        rotate(c, &c->dout, &c->din[0].view, c->din[0].add, -1);
+    if (c->din[0].view.data != NULL) rotate(c, &c->dout, &c->din[0].view, c->din[0].add, -1);
 }

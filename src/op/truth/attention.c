@@ -9,24 +9,33 @@ static real past_or_present(const sr_call *c, int which, int64_t b, int kv, int6
     const sr_state *s = &c->state[which];
     int64_t i = (b * s->capacity + p % s->capacity) * s->width + (int64_t)kv * hd + d;
     switch (s->type) {
-    case SR_F64: return (real)((const double *)s->data)[i];
-    case SR_F16: return (real)((const sr_half *)s->data)[i];
-    default: return (real)((const float *)s->data)[i];
+    case SR_F64:
+        return (real)((const double *)s->data)[i];
+    case SR_F16:
+        return (real)((const sr_half *)s->data)[i];
+    default:
+        return (real)((const float *)s->data)[i];
     }
 }
 
 static real map_score(sr_map_kind map, real s) {
     switch (map) {
-    case SR_MAP_RELU: return s > 0 ? s : 0;
-    case SR_MAP_SWISH: return s * sigmoid(s);
-    default: return s;
+    case SR_MAP_RELU:
+        return s > 0 ? s : 0;
+    case SR_MAP_SWISH:
+        return s * sigmoid(s);
+    default:
+        return s;
     }
 }
 static real map_slope(sr_map_kind map, real s) {
     switch (map) {
-    case SR_MAP_RELU: return s > 0 ? 1 : 0;
-    case SR_MAP_SWISH: return sigmoid(s) * (1 + s * (1 - sigmoid(s)));
-    default: return 1;
+    case SR_MAP_RELU:
+        return s > 0 ? 1 : 0;
+    case SR_MAP_SWISH:
+        return sigmoid(s) * (1 + s * (1 - sigmoid(s)));
+    default:
+        return 1;
     }
 }
 
@@ -104,7 +113,8 @@ void SR_TRUTH(attention_backward)(const sr_call *c) {
                 }
                 ds *= scale;
                 for (int d = 0; d < hd; d++)
-                    sum_into(&c->din[0], r, h * hd + d, ds * past_or_present(c, 0, b, h / group, p, d));
+                    sum_into(&c->din[0], r, h * hd + d,
+                             ds * past_or_present(c, 0, b, h / group, p, d));
                 if (p < c->position) continue;
                 for (int d = 0; d < hd; d++) {
                     int64_t key = b * c->length + p - c->position;

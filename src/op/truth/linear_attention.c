@@ -36,8 +36,10 @@ void SR_TRUTH(linear_attention_forward)(const sr_call *c) {
             for (int64_t j = 0; j < state->width; j++) {
                 int64_t i = (r / c->length * hd + a) * state->width + j;
                 real add = row(&c->in[1], r)[j / hd * hd + a] * row(&c->in[2], r)[j];
-                if (state->type == SR_F64) ((double *)state->data)[i] += (double)add;
-                else ((float *)state->data)[i] += (float)add;
+                if (state->type == SR_F64)
+                    ((double *)state->data)[i] += (double)add;
+                else
+                    ((float *)state->data)[i] += (float)add;
             }
 }
 

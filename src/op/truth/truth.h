@@ -1,5 +1,6 @@
 /* Plain C truths: what every vector kernel is tested against, written to be read next to the
- * formula. Compiled with SR_TRUTH_REAL = float and double; all floating views of a call have that type. */
+ * formula. Compiled with SR_TRUTH_REAL = float and double; all floating views of a call have that
+ * type. */
 #ifndef SR_OP_TRUTH_H
 #define SR_OP_TRUTH_H
 
