@@ -182,17 +182,19 @@ static void same_metrics(const char *a, const char *b, int64_t steps) {
 
 /* ---- children ---- */
 
+static int number(const char *text) { return (int)strtol(text, NULL, 10); }
+
 /* child OUT STEPS CHECKPOINT_EVERY THREADS DATA VALIDATION CACHE [FILE_LIMIT] */
 static int child(char **arg, int n) {
     sartor_context *c = sartor_context_create();
     snprintf(data, sizeof data, "%s", arg[4]);
     snprintf(validation, sizeof validation, "%s", arg[5]);
     snprintf(root, sizeof root, "%s", arg[6]);
-    sartor_train_options o = small_run(arg[0], atoi(arg[1]));
-    o.checkpoint_every = atoi(arg[2]);
-    o.threads = atoi(arg[3]);
+    sartor_train_options o = small_run(arg[0], number(arg[1]));
+    o.checkpoint_every = number(arg[2]);
+    o.threads = number(arg[3]);
     if (n > 7) {
-        struct rlimit limit = {(rlim_t)atol(arg[7]), (rlim_t)atol(arg[7])};
+        struct rlimit limit = {(rlim_t)number(arg[7]), (rlim_t)number(arg[7])};
         signal(SIGXFSZ, SIG_IGN);
         if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 99;
     }
@@ -526,6 +528,7 @@ static void test_not_finite(void **state) {
     sartor_train_options o = small_run(out, 50);
     o.learning_rate = 1e30;
     o.min_learning_rate = 1e30;
+    o.checkpoint_every = 1;
     o.warmup = 0;
     o.clip = 0;
     for (int i = 0; i < 2; i++) {
@@ -533,16 +536,20 @@ static void test_not_finite(void **state) {
         assert_non_null(strstr(sartor_error(ctx), "step"));
         assert_true(exists(out, "checkpoint.safetensors"));
         assert_false(exists(out, "model.safetensors"));
-        sr_st_reader *r;
+        /* What was kept is good: it gives a finite loss. */
         char path[256];
         snprintf(path, sizeof path, "%s/checkpoint.safetensors", out);
-        assert_int_equal(sr_st_open(ctx, path, &r), SARTOR_OK);
-        for (int k = 0; k < sr_st_count(r); k++) {
-            const sr_st_tensor *t = sr_st_at(r, k);
-            for (int64_t j = 0; t->type == SR_ST_F32 && j < t->count; j++)
-                assert_true(isfinite(((const float *)t->data)[j]));
-        }
-        sr_st_close(&r);
+        sartor_model *model;
+        sartor_measure m;
+        sartor_eval_options e;
+        sartor_eval_defaults(&e);
+        e.text = o.text;
+        e.split = SARTOR_SPLIT_VALIDATION;
+        e.threads = 1;
+        assert_int_equal(sartor_model_load(ctx, path, &model), SARTOR_OK);
+        assert_int_equal(sartor_eval(ctx, model, &e, &m), SARTOR_OK);
+        assert_true(isfinite(m.loss));
+        sartor_model_destroy(&model);
     }
 }
 
@@ -587,8 +594,8 @@ static int memory_child(char **arg) {
     o.arch = arg[0];
     o.sizes.width = 128;
     o.sizes.head_dim = 32;
-    o.batch = atoi(arg[1]);
-    o.sizes.context = atoi(arg[2]);
+    o.batch = number(arg[1]);
+    o.sizes.context = number(arg[2]);
     o.precision = strcmp(arg[3], "bf16") == 0 ? SARTOR_BF16 : SARTOR_F32;
     sartor_context *c = sartor_context_create();
     sartor_measure m;

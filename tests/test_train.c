@@ -64,7 +64,7 @@ static void test_schedule(void **state) {
 
 static void add_param(sr_schema *schema, const char *name, int64_t size, bool decay, bool trained) {
     sr_param p = {.axes = 1, .decay = decay, .trained = trained};
-    strcpy(p.name, name);
+    memcpy(p.name, name, strlen(name) + 1);
     p.axis[0] = (sr_axis){SR_AXIS_MODEL, SR_ALONG, SR_BETWEEN_LINEAR, size};
     assert_true(sr_schema_add(ctx, schema, &p) >= 0);
 }

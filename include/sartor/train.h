@@ -41,7 +41,7 @@ typedef struct sartor_train_options {
     int64_t batch, accumulate;
     int64_t steps, tokens; /* one of them; tokens are rounded up to whole steps; 0: the other */
     double learning_rate, min_learning_rate; /* peak and floor of the cosine; min < 0: a tenth */
-    int64_t warmup;        /* steps; < 0: a twentieth, at most 500 */
+    int64_t warmup;                          /* steps; < 0: a twentieth, at most 500 */
     double weight_decay, clip;
     sartor_precision precision;
     int threads;

@@ -22,7 +22,6 @@ const sr_op sr_op_gate = {
     .n_in = 2,
     .backward_in = 1u << 0 | 1u << 1,
     .in_place = 1u << 0 | 1u << 1,
-    .gradient_in_place = 1u << 0,
     .check = check,
     .forward = SR_KERNELS(gate_forward),
     .backward = SR_KERNELS(gate_backward),

@@ -57,7 +57,7 @@ sartor_status sr_scorer_run(sartor_context *ctx, sr_scorer *s, const sr_windows 
         if (options->progress != NULL) options->progress(options->progress_user, score, done, n);
     }
     if (!isfinite(score->nats))
-        return sr_fail(ctx, SARTOR_NOT_FINITE, "the model's loss on the text is not finite");
+        return sr_fail(ctx, SARTOR_NOT_FINITE, "the loss on the text is not finite");
     return SARTOR_OK;
 }
 

@@ -188,8 +188,12 @@ static void sample_memory(run *r) {
     if (anonymous > r->record.peak_anonymous) r->record.peak_anonymous = anonymous;
 }
 
+/* Weights that give no finite loss never replace better ones: one batch is measured first. */
 static sartor_status checkpoint(run *r) {
     double start = sr_seconds();
+    sr_score score;
+    sr_score_options one_batch = {.windows = (uint64_t)r->scorer.rows};
+    SR_TRY(sr_scorer_run(r->ctx, &r->scorer, &r->windows, &one_batch, &score));
     sample_memory(r);
     r->record.seconds = elapsed(r);
     SR_TRY(sr_metrics_sync(r->ctx, &r->metrics));

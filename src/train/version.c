@@ -1,4 +1,5 @@
-#include "train/version_text.h" /* made by the build from the project's version */
+/* sartor_version(): the project's version, which the build puts into version_text.h. */
+#include "train/version_text.h"
 
 #include <sartor/sartor.h>
 
