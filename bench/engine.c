@@ -199,9 +199,11 @@ static void decode(sartor_context *ctx, const char *cache, int threads, int toke
 int main(int argc, char **argv) {
     sartor_context *ctx = sartor_context_create();
     if (argc >= 5 && strcmp(argv[1], "train") == 0)
-        train(ctx, argv[2][0], argv[3], atoi(argv[4]), argc > 5 ? atoi(argv[5]) : 12);
+        train(ctx, argv[2][0], argv[3], (int)strtol(argv[4], NULL, 10),
+              argc > 5 ? (int)strtol(argv[5], NULL, 10) : 12);
     else if (argc >= 4 && strcmp(argv[1], "decode") == 0)
-        decode(ctx, argv[2], atoi(argv[3]), argc > 4 ? atoi(argv[4]) : 32);
+        decode(ctx, argv[2], (int)strtol(argv[3], NULL, 10),
+               argc > 4 ? (int)strtol(argv[4], NULL, 10) : 32);
     else {
         fprintf(stderr, "usage: engine train A|B|C f32|bf16 THREADS [STEPS]\n"
                         "       engine decode f32|f16 THREADS [TOKENS]\n");

@@ -8,11 +8,12 @@
 #include <sartor/sartor.h>
 #include <stdio.h>
 
-static void show(void *user, const sartor_progress *p) {
-    (void)user;
-    if (p->step % 20 == 0 || p->step == p->steps)
-        fprintf(stderr, "step %d of %d: %.2f bits per byte\n", (int)p->step, (int)p->steps,
-                p->bits_per_byte);
+static void show(void *last, const sartor_progress *p) {
+    int64_t *shown = last;
+    if (p->step < *shown + 20) return;
+    *shown = p->step;
+    fprintf(stderr, "step %d of %d: %.2f bits per byte\n", (int)p->step, (int)p->steps,
+            p->bits_per_byte);
 }
 
 int main(int argc, char **argv) {
@@ -30,7 +31,9 @@ int main(int argc, char **argv) {
     train.text.n_paths = 1;
     train.out = argv[2];
     train.steps = 120;
+    int64_t shown = 0;
     train.progress = show;
+    train.progress_user = &shown;
 
     sartor_generate_options generate;
     sartor_generate_defaults(&generate);

@@ -249,7 +249,7 @@ static void test_parts(void **state) {
     enum { N = 6000 };
     char *text = malloc(64 * N), *p = text;
     assert_non_null(text);
-    for (int i = 0; i < N; i++) p += sprintf(p, "document %d has a text\n%%%%\n", i);
+    for (int i = 0; i < N; i++) p += snprintf(p, 64, "document %d has a text\n%%%%\n", i);
     size_t half = (size_t)(strstr(text, "document 3000") - text);
     const char *all = put("all", text, (size_t)(p - text)), *some = put("some", text, half);
     sr_source *s = open_one(all, "%%", false), *t = open_one(some, "%%", false);
@@ -477,7 +477,7 @@ static void test_large_vocabulary(void **state) {
     assert_true(pieces != NULL && names != NULL);
     for (int i = 0; i < N; i++) {
         char *name = names + 8 * i;
-        sprintf(name, i == 0 ? "<unk>" : i <= 256 ? "<0x%02X>" : "w%x", i == 0 ? 0 : i - 1);
+        snprintf(name, 8, i == 0 ? "<unk>" : i <= 256 ? "<0x%02X>" : "w%x", i == 0 ? 0 : i - 1);
         pieces[i] = (sr_spm_piece){name, strlen(name), i <= 256 ? 0 : -1,
                                    i == 0     ? 2
                                    : i <= 256 ? 6

@@ -150,7 +150,7 @@ static void test_parse_errors(void **state) {
     size_t n = 0;
     static char longest[SR_GENOME_TEXT];
     for (int i = 0; i <= SR_MAX_LIVS; i++)
-        n += (size_t)sprintf(longest + n, "%s11111", i ? "-" : "");
+        n += (size_t)snprintf(longest + n, 8, "%s11111", i ? "-" : "");
     assert_int_equal(sr_genome_parse(ctx, longest, n, &a), SARTOR_INVALID);
     assert_string_equal(sartor_error(ctx), "genome: more than 1024 LIVs");
     assert_int_equal(sr_genome_parse(ctx, longest, n - 6, &a), SARTOR_OK);

@@ -19,14 +19,18 @@ static double get(const sr_view *v, int64_t r, int64_t c) {
     uint32_t u;
     float f;
     switch (v->type) {
-    case SR_F32: return (double)((float *)v->data)[i];
-    case SR_F64: return ((double *)v->data)[i];
+    case SR_F32:
+        return (double)((float *)v->data)[i];
+    case SR_F64:
+        return ((double *)v->data)[i];
     case SR_BF16:
         u = (uint32_t)((uint16_t *)v->data)[i] << 16;
         memcpy(&f, &u, 4);
         return (double)f;
-    case SR_I32: return ((int32_t *)v->data)[i];
-    default: return 0;
+    case SR_I32:
+        return ((int32_t *)v->data)[i];
+    default:
+        return 0;
     }
 }
 static void set(sr_view *v, int64_t r, int64_t c, double x) {
@@ -34,14 +38,21 @@ static void set(sr_view *v, int64_t r, int64_t c, double x) {
     float f = (float)x;
     uint32_t u;
     switch (v->type) {
-    case SR_F32: ((float *)v->data)[i] = f; break;
-    case SR_F64: ((double *)v->data)[i] = x; break;
+    case SR_F32:
+        ((float *)v->data)[i] = f;
+        break;
+    case SR_F64:
+        ((double *)v->data)[i] = x;
+        break;
     case SR_BF16:
         memcpy(&u, &f, 4);
         ((uint16_t *)v->data)[i] = (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
         break;
-    case SR_I32: ((int32_t *)v->data)[i] = (int32_t)x; break;
-    default: break;
+    case SR_I32:
+        ((int32_t *)v->data)[i] = (int32_t)x;
+        break;
+    default:
+        break;
     }
 }
 
@@ -56,7 +67,8 @@ static sr_view make(int64_t rows, int64_t cols, sr_dtype type) {
 static void check_margin(const char *what, const sr_view *v) {
     for (int64_t r = 0; r < v->rows; r++)
         for (int64_t c = v->cols; c < v->stride; c++)
-            if (get(v, r, c) != MARK) fail_msg("%s: wrote outside its columns, row %d", what, (int)r);
+            if (get(v, r, c) != MARK)
+                fail_msg("%s: wrote outside its columns, row %d", what, (int)r);
 }
 
 static uint64_t next_seed;
@@ -111,17 +123,15 @@ static run begin(sartor_context *ctx, const op_case *k, sr_numbers numbers, int 
         for (int64_t row = 0; row < c->in[i].rows; row++)
             for (int64_t col = 0; col < c->in[i].cols; col++)
                 set(&c->in[i], row, col,
-                    value_of(&k->in[i], seed + (uint64_t)i,
-                             (uint64_t)(row * c->in[i].cols + col)));
+                    value_of(&k->in[i], seed + (uint64_t)i, (uint64_t)(row * c->in[i].cols + col)));
     }
     if (!r.op->no_output) c->out = make(c->out.rows, c->out.cols, c->out.type);
     /* The strides that gradients will have: products are prepared for them. */
     c->dout = c->out;
     c->dout.data = NULL;
-    for (int i = 0; i < r.op->n_in; i++)
-        c->din[i].view.stride = c->in[i].cols + MARGIN;
-    if (r.op->prepare != NULL && (r.op->prepare(ctx, c, false) != SARTOR_OK ||
-                                  r.op->prepare(ctx, c, true) != SARTOR_OK))
+    for (int i = 0; i < r.op->n_in; i++) c->din[i].view.stride = c->in[i].cols + MARGIN;
+    if (r.op->prepare != NULL &&
+        (r.op->prepare(ctx, c, false) != SARTOR_OK || r.op->prepare(ctx, c, true) != SARTOR_OK))
         fail_msg("%s: %s", k->op, sartor_error(ctx));
     size_t real = numbers == SR_TRUTH_F64 ? 8 : 4;
     if (r.op->saved != NULL) c->saved = block((size_t)r.op->saved(c) * real);
@@ -164,12 +174,11 @@ static void backward(run *r, uint64_t seed, bool add) {
     op_input normal = {0, 1, SR_ACT, 1, 0};
     for (int64_t i = 0; i < c->dout.rows; i++)
         for (int64_t j = 0; j < c->dout.cols; j++)
-            set(&c->dout, i, j,
-                value_of(&normal, seed + 99, (uint64_t)(i * c->dout.cols + j)));
+            set(&c->dout, i, j, value_of(&normal, seed + 99, (uint64_t)(i * c->dout.cols + j)));
     for (int i = 0; i < r->op->n_in; i++) {
         if (c->in[i].data == NULL || (r->op->constants >> i & 1)) continue;
-        sr_dtype type = (r->op->parameters >> i & 1) ? sr_kind_type(SR_REAL, c->numbers)
-                                                     : c->in[i].type;
+        sr_dtype type =
+            (r->op->parameters >> i & 1) ? sr_kind_type(SR_REAL, c->numbers) : c->in[i].type;
         c->din[i].view = make(c->in[i].rows, c->in[i].cols, type);
         c->din[i].add = add;
         for (int64_t a = 0; add && a < c->in[i].rows; a++)
@@ -191,8 +200,8 @@ static void compare(const char *op, const char *what, int index, const sr_view *
             norm += y * y;
         }
     if (!(sqrt(distance) <= tolerance * sqrt(norm) + 1e-30 * (double)a->rows))
-        fail_msg("%s %s %d: relative distance %.3g > %.3g", op, what, index,
-                 sqrt(distance / norm), tolerance);
+        fail_msg("%s %s %d: relative distance %.3g > %.3g", op, what, index, sqrt(distance / norm),
+                 tolerance);
 }
 
 /* Fast kernels and f64 truth against the f32 truth, both passes, also with gradients that add. */
@@ -210,9 +219,9 @@ static void test_kernels(void **state) {
         forward(&truth);
         if (trained) backward(&truth, seed, false);
         for (int variant = 0; variant < 2 + SR_ISAS * 2 * 2; variant++) {
-            sr_numbers numbers = variant < 2              ? SR_TRUTH_F32
+            sr_numbers numbers = variant < 2         ? SR_TRUTH_F32
                                  : (variant - 2) & 1 ? SR_FAST_BF16
-                                                          : SR_FAST_F32;
+                                                     : SR_FAST_F32;
             int isa = variant < 2 ? -1 : (variant - 2) >> 2, threads = 1 + (variant >> 1 & 1);
             if (isa >= 0 && !sr_isa_runs((sr_isa)isa, numbers == SR_FAST_BF16)) continue;
             bool add = variant % 2 == 1 || isa == SR_ISA_AVX2;
@@ -343,10 +352,14 @@ static void test_chunks(void **state) {
                 size_t bytes = op->scratch != NULL ? (size_t)op->scratch(&part, false) : 0;
                 part.scratch = block(bytes);
                 sr_kernel_pick(&op->forward, (sr_numbers)numbers)(&part);
-                if (strcmp(k->op, "attention") == 0) { /* the cache is written by its own operator */
+                if (strcmp(k->op, "attention") ==
+                    0) { /* the cache is written by its own operator */
                     for (int s = 0; s < 2; s++) {
-                        sr_call write = {.batch = k->batch, .length = n, .position = done,
-                                         .threads = 1, .numbers = (sr_numbers)numbers};
+                        sr_call write = {.batch = k->batch,
+                                         .length = n,
+                                         .position = done,
+                                         .threads = 1,
+                                         .numbers = (sr_numbers)numbers};
                         write.in[0] = part.in[1 + s];
                         write.state[0] = c.state[s];
                         sr_kernel_pick(&sr_op_find("cache_write")->forward,

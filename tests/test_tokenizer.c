@@ -35,8 +35,11 @@ static size_t make_sample(char *p) {
     for (uint64_t i = 0; n < SAMPLE; i++) {
         uint64_t word = draw(2 * i, draw(2 * i + 1, 500) + 1);
         for (uint64_t k = 0; k <= word % 3; k++)
-            n += (size_t)sprintf(p + n, "%s", syllables[draw(word * 8 + k, SYLLABLES)]);
-        n += (size_t)sprintf(p + n, "%s", i % 12 == 11 ? ".\n" : i % 50 == 49 ? "\n\n    " : " ");
+            n += (size_t)snprintf(p + n, 8, "%s", syllables[draw(word * 8 + k, SYLLABLES)]);
+        n += (size_t)snprintf(p + n, 8, "%s",
+                              i % 12 == 11   ? ".\n"
+                              : i % 50 == 49 ? "\n\n    "
+                                             : " ");
     }
     return n;
 }

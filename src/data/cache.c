@@ -118,7 +118,7 @@ static void put_ids(maker *m, const int32_t *ids, size_t n) {
     if (m->header.width == 4) {
         fwrite(ids, sizeof *ids, n, m->file.stream);
     } else {
-        uint16_t narrow[1024];
+        uint16_t narrow[1024] = {0};
         for (size_t at = 0; at < n;) {
             size_t k = n - at < 1024 ? n - at : 1024;
             for (size_t i = 0; i < k; i++) narrow[i] = (uint16_t)ids[at + i];

@@ -17,7 +17,7 @@ namespace {
 void set(char *message, const char *text) { std::snprintf(message, SR_SPM_MESSAGE, "%s", text); }
 
 /* Feeds the trainer from a C callback, one line ahead. */
-class Lines : public sentencepiece::SentenceIterator {
+class Lines final : public sentencepiece::SentenceIterator {
   public:
     Lines(sr_spm_next next, void *user) : next_(next), user_(user) { Next(); }
     bool done() const override { return state_ != 1; }

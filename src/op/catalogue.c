@@ -79,7 +79,7 @@ sr_kernel sr_kernel_pick(const sr_kernels *kernels, sr_numbers numbers) {
 }
 
 sartor_status sr_expect_shape(sartor_context *ctx, const char *op, const char *what,
-                             const sr_view *view, int64_t rows, int64_t cols) {
+                              const sr_view *view, int64_t rows, int64_t cols) {
     if (view->rows == rows && view->cols == cols) return SARTOR_OK;
     return sr_fail(ctx, SARTOR_INVALID,
                    "%s: %s is %" PRId64 " x %" PRId64 ", expected %" PRId64 " x %" PRId64, op, what,

@@ -18,10 +18,10 @@
 enum { SR_MAX_IN = 10, SR_MAX_STATE = 2 };
 #define SR_POSITION_ANY (INT64_C(1) << 48)
 
-/* One piece of decode state for `batch` sequences: per sequence `capacity` rows of `width` elements,
- * sequences one after another. What a row means is the operator's affair: caches of past tokens are
- * rings (the row of position p is p % capacity), recurrent state is a plain array. Zero at the start
- * of a sequence. */
+/* One piece of decode state for `batch` sequences: per sequence `capacity` rows of `width`
+ * elements, sequences one after another. What a row means is the operator's affair: caches of past
+ * tokens are rings (the row of position p is p % capacity), recurrent state is a plain array. Zero
+ * at the start of a sequence. */
 typedef struct sr_state {
     void *data;       /* NULL: no state, or not placed yet */
     int64_t capacity; /* 0: no state, the call covers whole sequences from their start */
@@ -36,7 +36,8 @@ typedef struct sr_grad {
 } sr_grad;
 
 /* One call of an operator, and, with all data NULL, the description of one while planning. Views of
- * gradients have the shape of the value; gradients of SR_ACT values are SR_ACT, all others SR_REAL. */
+ * gradients have the shape of the value; gradients of SR_ACT values are SR_ACT, all others SR_REAL.
+ */
 typedef struct sr_call {
     sr_attr attr;
     int64_t batch, length; /* sequences, and tokens per sequence in this call */
@@ -71,17 +72,17 @@ typedef struct sr_op {
     const char *inputs;  /* names, separated by blanks; one in brackets is optional */
     int n_in;
     int n_state;
-    bool no_output;        /* writes state only */
-    unsigned parameters;   /* bit i: input i is a parameter */
-    unsigned weights;      /* bit i: input i is multiplied as a matrix: in bf16 mode it comes as bf16
-                              when input 0 does */
-    unsigned constants;    /* bit i: input i never has a gradient */
-    unsigned backward_in;  /* bit i: backward reads the value of input i */
-    bool backward_out;     /* backward reads the output's value */
+    bool no_output;       /* writes state only */
+    unsigned parameters;  /* bit i: input i is a parameter */
+    unsigned weights;     /* bit i: input i is multiplied as a matrix: in bf16 mode it comes as bf16
+                             when input 0 does */
+    unsigned constants;   /* bit i: input i never has a gradient */
+    unsigned backward_in; /* bit i: backward reads the value of input i */
+    bool backward_out;    /* backward reads the output's value */
     bool backward_writes_out; /* backward computes the output too: training skips forward */
-    unsigned in_place;     /* bit i: out may lie in input i's memory */
-    unsigned gradient_is;  /* bit i: the gradient of input i is exactly that of out: they may share
-                              memory, and backward leaves it alone when they do */
+    unsigned in_place;        /* bit i: out may lie in input i's memory */
+    unsigned gradient_is; /* bit i: the gradient of input i is exactly that of out: they may share
+                             memory, and backward leaves it alone when they do */
     unsigned gradient_in_place; /* bit i: the gradient of input i may be computed in dout's memory
                                    (then it is not added to) */
     /* Checks the shapes and kinds of the inputs, and fills out.rows, out.cols, out.type (stride =
@@ -89,7 +90,7 @@ typedef struct sr_op {
     sartor_status (*check)(sartor_context *ctx, sr_call *call);
     /* Forward multiply-adds of matrix products and convolutions, times two. */
     double (*flops)(const sr_call *call);
-    int64_t (*saved)(const sr_call *call);                /* NULL: none */
+    int64_t (*saved)(const sr_call *call); /* NULL: none */
     /* Enough for every position: a call with state is asked about at SR_POSITION_ANY, where all
      * states are full. NULL: none. */
     int64_t (*scratch)(const sr_call *call, bool backward);
@@ -111,7 +112,7 @@ const char *sr_isa_name(sr_isa isa);
 
 /* Helpers for check(). */
 sartor_status sr_expect_shape(sartor_context *ctx, const char *op, const char *what,
-                             const sr_view *view, int64_t rows, int64_t cols);
+                              const sr_view *view, int64_t rows, int64_t cols);
 static inline void sr_set_out(sr_call *c, int64_t rows, int64_t cols, sr_kind kind) {
     c->out = (sr_view){NULL, rows, cols, cols, sr_kind_type(kind, c->numbers)};
 }
@@ -130,9 +131,12 @@ static inline int64_t sr_rows(const sr_call *c) { return c->batch * c->length; }
     void sr_##f##_f32_avx512(const sr_call *);                                                     \
     void sr_##f##_bf16_avx512(const sr_call *);
 #define SR_KERNELS(f)                                                                              \
-    {{sr_##f##_truth_f32, sr_##f##_truth_f64},                                                     \
-     {{sr_##f##_f32_base, sr_##f##_bf16_base},                                                     \
-      {sr_##f##_f32_avx2, sr_##f##_bf16_avx2},                                                     \
-      {sr_##f##_f32_avx512, sr_##f##_bf16_avx512}}}
+    {                                                                                              \
+        {sr_##f##_truth_f32, sr_##f##_truth_f64}, {                                                \
+            {sr_##f##_f32_base, sr_##f##_bf16_base}, {sr_##f##_f32_avx2, sr_##f##_bf16_avx2}, {    \
+                sr_##f##_f32_avx512, sr_##f##_bf16_avx512                                          \
+            }                                                                                      \
+        }                                                                                          \
+    }
 
 #endif

@@ -3,8 +3,8 @@
  * The same walk as in attention.c, with queries as lanes, so that only the formats differ. The
  * left operand of a product is rows of bf16; the right one is "paired": two consecutive rows of it
  * lie interleaved, so that a 32-bit lane holds both. Everything is padded with zeros to 32. */
-#ifndef SR_KERNEL_ATTENTION_AMX_H
-#define SR_KERNEL_ATTENTION_AMX_H
+#ifndef SR_OP_ATTENTION_AMX_H
+#define SR_OP_ATTENTION_AMX_H
 
 #include "op/amx.h"
 #include "op/kernel/attention_head.h"

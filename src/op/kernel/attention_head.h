@@ -1,7 +1,7 @@
 /* One key-value head as the attention kernels see it: its sizes, its keys and values in f32, and a
  * look ahead at the rows that come next. */
-#ifndef SR_KERNEL_ATTENTION_HEAD_H
-#define SR_KERNEL_ATTENTION_HEAD_H
+#ifndef SR_OP_ATTENTION_HEAD_H
+#define SR_OP_ATTENTION_HEAD_H
 
 #include "op/attention.h"
 #include "op/kernel/attention_tile.h"

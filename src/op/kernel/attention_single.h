@@ -4,8 +4,8 @@
  * the result does not depend on how many there are. Each leaves a partial result, and the partial
  * results of a head are joined in order. Here the lanes are keys for the scores and elements of
  * the head for the values. */
-#ifndef SR_KERNEL_ATTENTION_SINGLE_H
-#define SR_KERNEL_ATTENTION_SINGLE_H
+#ifndef SR_OP_ATTENTION_SINGLE_H
+#define SR_OP_ATTENTION_SINGLE_H
 
 #include "op/kernel/attention_head.h"
 

@@ -3,8 +3,8 @@
  * A tile is transposed: one row per key, one lane per query. So the running maximum and sum of
  * every query are vectors, and nothing is ever reduced across lanes. Softmax runs in base 2: the
  * factor log2(e) is part of the scale of the queries. */
-#ifndef SR_KERNEL_ATTENTION_TILE_H
-#define SR_KERNEL_ATTENTION_TILE_H
+#ifndef SR_OP_ATTENTION_TILE_H
+#define SR_OP_ATTENTION_TILE_H
 
 #include "op/kernel/product.h"
 

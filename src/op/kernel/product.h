@@ -2,8 +2,8 @@
  * of such blocks: the inner loops of the attention operators.
  *
  * Blocks are padded: rows to ROWS, lanes to VL, with zeros where a product reads them. */
-#ifndef SR_KERNEL_PRODUCT_H
-#define SR_KERNEL_PRODUCT_H
+#ifndef SR_OP_PRODUCT_H
+#define SR_OP_PRODUCT_H
 
 #include "op/vec.h"
 
