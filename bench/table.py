@@ -98,22 +98,25 @@ def main():
                      f"{median(same, 'tokens_per_second'):.1f}", "-",
                      f"{median(same, 'read_gbytes_per_second'):.1f} GB/s read",
                      marked(ratio, DECODE, f"{ratio:.0%}"), f"{DECODE:.0%}"])
-    alone, pairs = parts.get(("alone",), []), parts.get(("together",), [])
-    if alone and pairs:
-        both = [sum(line["tokens_per_second"] for line in pair)
-                for pair in group(pairs, "round").values()]
-        ratio = statistics.median(both) / median(alone, "tokens_per_second")
+    alone = group(parts.get(("alone",), []), "round")
+    pairs = group(parts.get(("together",), []), "round")
+    both = {r: sum(line["tokens_per_second"] for line in pairs[r])
+            for r in pairs if r in alone and len(pairs[r]) == 2}
+    if both:
+        ratio = statistics.median(
+            both[r] / median(alone[r], "tokens_per_second") for r in both)
         missed += ratio < TOGETHER
         rows.append(["A, two processes", "f32", "1 + 1",
-                     f"{statistics.median(both):,.0f}", "-", "-",
+                     f"{statistics.median(both.values()):,.0f}", "-", "-",
                      marked(ratio, TOGETHER, f"{ratio:.2f} of one"), f"{TOGETHER:g}"])
     print("| " + " | ".join(head) + " |")
     print("|---|---|" + "--:|" * (len(head) - 2))
     for row in rows:
         print("| " + " | ".join(row + [""] * (len(head) - len(row))) + " |")
     for line in parts.get(("machine",), []):
+        blas = f"; Debian's PyTorch with {line['blas']}" if line["blas"] else ""
         print(f"\n{line['cpu']}, {line['cores']} cores, {line['date']}; oneDNN "
-              f"{line['onednn']}; Debian's PyTorch with {line['blas']}.")
+              f"{line['onednn']}{blas}.")
     print(f"{missed} target{'' if missed == 1 else 's'} missed (bold)." if missed
           else "No target missed.")
     return 0

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Speed of the engine against the machine's own limits and against PyTorch, as one table.
 #
-#     scripts/bench.sh [--quick] [--only sartor|torch] [--steps N] [--out FILE] [--with-current-torch]
+#     scripts/bench.sh [--quick] [--steps N] [--models LETTERS] [--only sartor|torch] [--out FILE]
+#                      [--with-current-torch]
 #
 #     --quick                 few steps: a first look, not for publication
 #     --steps N               training steps a measurement, 12 (PyTorch: half of it, at least 1)
+#     --models LETTERS        of the reference models A, B, C (bench/bench_models.py)
 #     --only sartor|torch     leave the other out
 #     --out FILE              raw JSON lines (default docs/results/performance.jsonl), written anew
 #     --with-current-torch    makes build/bench-venv with the current PyTorch from PyPI (large)
@@ -17,15 +19,16 @@ set -eu
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
-    sed -n '4,10s/^# \{0,4\}//p' scripts/bench.sh >&2
+    sed -n '4,13s/^# \{0,4\}//p' scripts/bench.sh >&2
     exit 2
 }
 
-steps=12 tokens=32 only= current= out=docs/results/performance.jsonl
+steps=12 tokens=32 models=ABC only= current= out=docs/results/performance.jsonl
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) steps=4 tokens=8 ;;
     --steps) steps=${2:-} && shift ;;
+    --models) models=${2:-} && shift ;;
     --only) only=${2:-} && shift ;;
     --out) out=${2:-} && shift ;;
     --with-current-torch) current=yes ;;
@@ -33,7 +36,7 @@ while [ $# -gt 0 ]; do
     esac
     shift || usage
 done
-[[ $steps =~ ^[1-9][0-9]*$ && $steps -le 200 && $only =~ ^(sartor|torch)?$ && -n $out ]] || usage
+[[ $steps =~ ^[1-9][0-9]*$ && $steps -le 200 && $models =~ ^[ABC]+$ && $only =~ ^(sartor|torch)?$ && -n $out ]] || usage
 torch_steps=$((steps / 2 > 0 ? steps / 2 : 1))
 [ $tokens -le "$steps" ] || [ "$steps" -ge 4 ] || tokens=$steps
 
@@ -63,9 +66,10 @@ round=0
 
 # record PART COMMAND...: appends the command's JSON lines, marked with the part of the table.
 record() {
-    local part=$1 lines
+    local part=$1 lines line
     shift
-    echo "$part: ${*##*/}" >&2
+    line="$*"
+    echo "$part: ${line##*/}" >&2
     if lines=$("$@"); then :; else echo "failed: $*" >&2; fi
     [ -z "$lines" ] || sed "s/^{/{\"part\": \"$part\", \"round\": $round, /" <<<"$lines" >>"$out"
 }
@@ -81,7 +85,7 @@ torch() { # MODEL TYPE THREADS
 }
 
 machine() {
-    local blas=none cpu onednn
+    local blas= cpu onednn
     if [ "$only" != sartor ]; then
         blas=$(readlink -f "$(ldconfig -p | sed -n 's/.*libblas\.so\.3 .*=> //p' | head -n 1)")
         case $blas in
@@ -99,7 +103,7 @@ machine() {
 machine
 for threads in 1 2; do
     for type in f32 bf16; do
-        for model in A B C; do
+        for model in $(grep -o . <<<"$models"); do
             engine train train "$model" "$type" "$threads" "$steps"
             [ "$only" = sartor ] || torch "$model" "$type" "$threads"
             [ "$only" = torch ] || [ "$only" = sartor ] ||

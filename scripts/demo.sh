@@ -25,7 +25,6 @@ show() {
     done
     echo "$line"
     build/demo/src/cli/sartor "$@"
-    echo
 }
 
 say "Building"
@@ -42,7 +41,7 @@ ninja -C build/demo src/cli/sartor >>"$out/build.log" 2>&1 || {
 echo "build/demo/src/cli/sartor is ready after $SECONDS s"
 
 say "Text: two Bible translations and Pride and Prejudice"
-scripts/get-text.sh small
+scripts/get-text.sh small data/small
 
 say "An architecture: short convolutions and a few attention units, as in LFM2"
 # shellcheck disable=SC2086
@@ -63,7 +62,9 @@ say "Measuring it on chapters that it has not seen"
 show eval "$out/run" --data data/small --split test --quiet
 
 say "Letting it write"
-show generate "$out/run" --prompt "It is a truth universally acknowledged, that" --tokens 120 --seed 1
+show generate "$out/run" --prompt "It is a truth universally acknowledged, that" --tokens 120 --seed 1 \
+    --quiet
+echo
 
 say "Next"
 cat <<TEXT

@@ -54,7 +54,8 @@ sartor_status sr_file_read(sartor_context *ctx, const char *path, size_t limit, 
 
 sartor_status sr_map_open(sartor_context *ctx, const char *path, sr_map *map) {
     *map = (sr_map){(const unsigned char *)"", 0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* Without O_NONBLOCK a named pipe would wait here for a writer. */
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return io_error(ctx, path, "open");
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
