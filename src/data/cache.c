@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +115,11 @@ typedef struct maker {
     batch batch;
 } maker;
 
+/* Right after writing, while errno is of the failed write. */
+static sartor_status cannot_write(const maker *m) {
+    return sr_fail(m->ctx, SARTOR_IO, "%s: cannot write: %s", m->file.path, strerror(errno));
+}
+
 static void put_ids(maker *m, const int32_t *ids, size_t n) {
     if (m->header.width == 4) {
         fwrite(ids, sizeof *ids, n, m->file.stream);
@@ -151,8 +157,7 @@ static sartor_status flush_batch(maker *m) {
     }
     m->header.bytes += b->size;
     b->size = b->count = 0;
-    return ferror(m->file.stream) ? sr_fail(m->ctx, SARTOR_IO, "%s: cannot write", m->file.path)
-                                  : SARTOR_OK;
+    return ferror(m->file.stream) ? cannot_write(m) : SARTOR_OK;
 }
 
 static sartor_status add_document(maker *m, const unsigned char *p, size_t n) {
@@ -198,8 +203,7 @@ static sartor_status write_cache(maker *m, sr_source *source, const sr_cache_opt
     uint64_t end = sizeof m->header + m->header.tokens * m->header.width, zero = 0;
     fwrite(&zero, 1, starts_offset(m->header.tokens, m->header.width) - end, m->file.stream);
     fwrite(m->starts, sizeof *m->starts, m->header.documents + 1, m->file.stream);
-    if (fflush(m->file.stream) != 0)
-        return sr_fail(m->ctx, SARTOR_IO, "%s: cannot write (is the disk full?)", m->file.path);
+    if (fflush(m->file.stream) != 0 || ferror(m->file.stream)) return cannot_write(m);
     sr_map map;
     SR_TRY(sr_map_open(m->ctx, m->file.temporary, &map));
     m->header.checksum = checksum(m->header, map.data, map.size);

@@ -83,6 +83,8 @@ static sartor_status open_text(evaluation *e) {
     if (!whole) SR_TRY(sr_source_require(e->ctx, e->source, splits[o->split]));
     SR_TRY(sr_text_tokens(e->ctx, &o->text, e->source, e->model->tokenizer, splits[o->split],
                           &e->tokens));
+    /* One window holds a short text; what lies behind its end would be computed for nothing. */
+    if ((uint64_t)e->context > e->tokens.count - 1) e->context = (int64_t)e->tokens.count - 1;
     return sr_windows_init(e->ctx, &e->tokens, e->model->tokenizer, (int32_t)e->context,
                            &e->windows);
 }

@@ -90,6 +90,9 @@ static sartor_status make_decoder(generation *g) {
     for (int i = 0; i < sr_graph_states(graph.graph); i++)
         bytes += sr_graph_state_bytes(graph.graph, i, options.cache);
     sr_model_graph_destroy(&graph);
+    /* Long filters are held twice while they are made. */
+    bytes += 2 * (int64_t)sizeof(float) * sr_unit_filters(model->units, model->genome.n) *
+             model->sizes.filter_length * model->sizes.width;
     SR_TRY(sr_check_memory(g->ctx, bytes, "generating", "fewer --tokens need less"));
     return sr_decoder_create(g->ctx, model, &options, &g->decoder);
 }
