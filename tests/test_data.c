@@ -473,11 +473,16 @@ static void test_large_vocabulary(void **state) {
     enum { N = 70000 };
     sr_spm_model m = {.model_type = 1, .special = {0, -1, -1, -1}};
     sr_spm_piece *pieces = calloc(N, sizeof *pieces);
-    char *names = malloc(N * 8), *blob = NULL;
+    char *names = malloc(N * 16), *blob = NULL;
     assert_true(pieces != NULL && names != NULL);
     for (int i = 0; i < N; i++) {
-        char *name = names + 8 * i;
-        snprintf(name, 8, i == 0 ? "<unk>" : i <= 256 ? "<0x%02X>" : "w%x", i == 0 ? 0 : i - 1);
+        char *name = names + 16 * i;
+        if (i == 0)
+            snprintf(name, 16, "<unk>");
+        else if (i <= 256)
+            snprintf(name, 16, "<0x%02X>", (unsigned)(i - 1) & 0xff);
+        else
+            snprintf(name, 16, "w%x", (unsigned)(i - 1) & 0xffffff);
         pieces[i] = (sr_spm_piece){name, strlen(name), i <= 256 ? 0 : -1,
                                    i == 0     ? 2
                                    : i <= 256 ? 6
