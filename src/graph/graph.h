@@ -57,8 +57,7 @@ sartor_status sr_graph_plan(sr_graph *g);
 
 /* What a plan says. */
 int64_t sr_graph_arena_bytes(const sr_graph *g);
-double sr_graph_flops(const sr_graph *g);   /* forward, whole batch */
-double sr_graph_traffic(const sr_graph *g); /* forward bytes read and written by operators */
+double sr_graph_flops(const sr_graph *g); /* forward, whole batch */
 int sr_graph_states(const sr_graph *g);
 /* Bytes of one state piece for the whole batch when caches have type `cache`. */
 int64_t sr_graph_state_bytes(const sr_graph *g, int state, sr_dtype cache);

@@ -279,17 +279,3 @@ double sr_graph_flops(const sr_graph *g) {
         if (g->node[i].op->flops != NULL) sum += g->node[i].op->flops(&g->node[i].forward_call);
     return sum;
 }
-
-double sr_graph_traffic(const sr_graph *g) {
-    double sum = 0;
-    for (int i = 0; i < g->nodes; i++) {
-        const sr_call *c = &g->node[i].forward_call;
-        for (int k = 0; k < g->node[i].op->n_in; k++)
-            sum += (double)(c->in[k].rows * c->in[k].cols) * (double)sr_dtype_bytes(c->in[k].type);
-        sum += (double)(c->out.rows * c->out.cols) * (double)sr_dtype_bytes(c->out.type);
-        for (int k = 0; k < g->node[i].op->n_state; k++)
-            if (g->node[i].state[k] >= 0)
-                sum += (double)sr_graph_state_bytes(g, g->node[i].state[k], SR_F16);
-    }
-    return sum;
-}

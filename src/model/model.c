@@ -27,20 +27,24 @@ static sartor_status check_sizes(sartor_context *ctx, const sr_genome *genome, c
     return SARTOR_OK;
 }
 
-static int add_matrix(sartor_context *ctx, sr_schema *schema, const char *name, const sr_sizes *s) {
+/* The embedding is read by tokens and writes the stream; the unembedding the other way round. A
+ * tied one does both and is declared as the embedding. */
+static int add_matrix(sartor_context *ctx, sr_schema *schema, const char *name, const sr_sizes *s,
+                      bool embeds) {
     sr_param p = {.axes = 2,
                   .init = {SR_INIT_NORMAL, 0.02, 0},
                   .decay = true,
                   .trained = true,
                   .embedding = true};
     snprintf(p.name, sizeof p.name, "%s", name);
-    p.axis[0] = (sr_axis){SR_AXIS_VOCAB, SR_WRITES, SR_BETWEEN_LINEAR, s->vocab};
-    p.axis[1] = (sr_axis){SR_AXIS_MODEL, SR_READS, SR_BETWEEN_NORM, s->width};
+    p.axis[0] =
+        (sr_axis){SR_AXIS_VOCAB, embeds ? SR_READS : SR_WRITES, SR_BETWEEN_LINEAR, s->vocab};
+    p.axis[1] = (sr_axis){SR_AXIS_MODEL, embeds ? SR_WRITES : SR_READS, SR_BETWEEN_NORM, s->width};
     return sr_schema_add(ctx, schema, &p);
 }
 
 static sartor_status declare(sartor_context *ctx, sr_model *m) {
-    m->embed = add_matrix(ctx, &m->schema, "embed.weight", &m->sizes);
+    m->embed = add_matrix(ctx, &m->schema, "embed.weight", &m->sizes, true);
     if (m->embed < 0) return SARTOR_MEMORY;
     sr_sharing *sharing;
     SR_TRY(sr_alloc(ctx, 1, sizeof *sharing, "sharing", (void **)&sharing));
@@ -66,7 +70,7 @@ static sartor_status declare(sartor_context *ctx, sr_model *m) {
     m->norm = sr_schema_add(ctx, &m->schema, &norm);
     if (m->norm < 0) return SARTOR_MEMORY;
     m->unembed =
-        m->sizes.tied ? m->embed : add_matrix(ctx, &m->schema, "unembed.weight", &m->sizes);
+        m->sizes.tied ? m->embed : add_matrix(ctx, &m->schema, "unembed.weight", &m->sizes, false);
     return m->unembed < 0 ? SARTOR_MEMORY : SARTOR_OK;
 }
 

@@ -33,7 +33,7 @@ enum { SR_SIZES_TEXT = 256 };
 void sr_sizes_print(const sr_sizes *sizes, char text[SR_SIZES_TEXT]);
 
 /* What a graph of the model is for. */
-typedef enum sr_purpose_of_graph {
+typedef enum sr_graph_purpose {
     SR_GRAPH_LOSS,   /* ids and targets in, one loss per token out */
     SR_GRAPH_LOGITS, /* ids in, logits of every token out */
     SR_GRAPH_NEXT    /* ids in, logits of the last token of every sequence out */

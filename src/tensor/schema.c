@@ -94,10 +94,3 @@ void sr_schema_init(const sr_schema *schema, uint64_t seed, float *flat) {
             flat[p->offset + i] = (float)initial(p, rng, i);
     }
 }
-
-const char *sr_axis_name(sr_axis_kind kind) {
-    static const char *const names[] = {"model",   "head",  "kv_head", "key", "value",
-                                        "channel", "ff",    "state",   "tap", "rank",
-                                        "feature", "vocab", "position"};
-    return names[kind];
-}

@@ -106,6 +106,4 @@ int64_t sr_schema_embedding(const sr_schema *schema);
  * seed, so that a tensor starts the same whatever stands around it. */
 void sr_schema_init(const sr_schema *schema, uint64_t seed, float *flat);
 
-const char *sr_axis_name(sr_axis_kind kind);
-
 #endif
