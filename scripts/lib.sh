@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 # What it takes to build, and what the checks need on top.
 build_packages=(
     gcc g++ libc6-dev meson ninja-build pkgconf
-    libdnnl-dev libjansson-dev libxxhash-dev libsentencepiece-dev libcmocka-dev
+    libdnnl-dev libjansson-dev libxxhash-dev libsqlite3-dev libsentencepiece-dev libcmocka-dev
 )
 check_packages=(clang-format-14 cppcheck python3 python3-torch)
 

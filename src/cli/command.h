@@ -18,7 +18,8 @@ struct sr_command {
 };
 
 extern const sr_command sr_command_inspect, sr_command_train, sr_command_eval, sr_command_generate,
-    sr_command_list, sr_command_tokenizer;
+    sr_command_list, sr_command_tokenizer, sr_command_search, sr_command_work, sr_command_front,
+    sr_command_show, sr_command_finals, sr_command_report;
 
 /* One line on standard error: wrong usage. `command` NULL: of sartor itself. Returns 2. */
 int sr_usage_error(const sr_command *command, const char *format, ...)
@@ -38,6 +39,9 @@ const char *sr_shown(const char *text, char buffer[SR_SHOWN]);
  * second signal ends the program at once. NULL after a message. */
 sartor_context *sr_context_open(void);
 void sr_context_close(sartor_context **ctx);
+
+/* The path of this program, for processes that it starts. */
+const char *sr_program(void);
 
 /* Flushes standard output: results that could not be written are a failure. */
 int sr_finish_output(void);

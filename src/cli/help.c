@@ -52,6 +52,12 @@ static void append_default(const sr_option *o, char *text, size_t room) {
         n = sr_choice_word(o->choices, *(const int *)o->store, &word);
         if (n > 0) snprintf(text + used, room - used, " (default %.*s)", n, word);
         break;
+    case SR_OPTION_TEXT: {
+        const char *value = *(const char *const *)o->store;
+        if (value != NULL && *value != '\0')
+            snprintf(text + used, room - used, " (default %s)", value);
+        break;
+    }
     default:
         break;
     }

@@ -3,6 +3,7 @@
 #include "cli/output.h"
 #include "cli/structure.h"
 
+#include "base/context.h"
 #include <inttypes.h>
 #include <sartor/architecture.h>
 #include <sartor/train.h>
@@ -27,28 +28,6 @@ static int print_json(const sartor_report *r) {
                   "train_memory_bytes", (json_int_t)r->train_memory_bytes));
 }
 
-/* The structure is drawn from the schema, compiled once more. */
-static sartor_status print_structure(sartor_context *ctx, const sartor_report *r) {
-    const sartor_sizes *s = &r->sizes;
-    sr_genome genome;
-    sr_model *model = NULL;
-    SR_TRY(sr_genome_parse(ctx, r->genome, strlen(r->genome), &genome));
-    SR_TRY(sr_model_create(ctx, &genome,
-                           &(sr_sizes){.width = s->width,
-                                       .head_dim = s->head_dim,
-                                       .window = s->window,
-                                       .vocab = s->vocab,
-                                       .context = s->context,
-                                       .filter_length = s->context,
-                                       .tied = s->tie_embeddings},
-                           &model));
-    printf("structure\n");
-    sartor_status status = sr_print_structure(ctx, model);
-    printf("\n");
-    sr_model_destroy(&model);
-    return status;
-}
-
 static sartor_status print_report(sartor_context *ctx, const sr_request *q,
                                   const sartor_report *r) {
     const sartor_sizes *s = &r->sizes;
@@ -60,7 +39,9 @@ static sartor_status print_report(sartor_context *ctx, const sr_request *q,
     printf("%-16s %d LIVs, width %" PRId64 ", head dim %" PRId64 ", window %" PRId64
            ", context %" PRId64 ", vocabulary %" PRId64 "\n\n",
            "sizes", s->livs, s->width, s->head_dim, s->window, s->context, s->vocab);
-    SR_TRY(print_structure(ctx, r));
+    printf("structure\n");
+    SR_TRY(sr_print_structure(ctx, r->genome, s));
+    printf("\n");
     printf("%-16s %s backbone + %s embedding = %s\n", "parameters",
            sr_grouped(r->params_backbone, a), sr_grouped(r->params_embedding, b),
            sr_grouped(r->params_backbone + r->params_embedding, c));
@@ -106,16 +87,8 @@ static int run(const sr_command *self, int argc, char **argv) {
                     "preset, genome, class names or a file that holds one; see sartor --help"),
         SR_INT("livs", "N", &livs,
                "repeat or cut ARCH to N LIVs (default: its own length; presets 12)", 1, INT32_MAX),
-        SR_INT("width", "D", &s->width, "channels of the residual stream", 1, SR_NO_LIMIT),
-        SR_INT("head-dim", "H", &s->head_dim, "channels of an attention head; divides the width", 1,
-               SR_NO_LIMIT),
-        SR_INT("window", "W", &s->window, "positions that sliding-window classes see", 1,
-               SR_NO_LIMIT),
-        SR_INT("context", "T", &s->context, "tokens of a training window, and of the cache", 1,
-               SR_NO_LIMIT),
+        SR_SIZE_ROWS(s),
         SR_INT("vocab", "V", &s->vocab, "tokens, the separator included", 1, SR_NO_LIMIT),
-        SR_FLAG("tie-embeddings", &s->tie_embeddings,
-                "use one matrix as embedding and unembedding"),
         SR_HEADING("Training memory"),
         SR_INT("batch", "B", &q.batch, "windows in one batch", 1, 1 << 20),
         SR_CHOICE("precision", "f32|bf16", &precision, "arithmetic of the matrix products"),

@@ -13,15 +13,19 @@
  * of the way, and for the first and the last step. */
 static const double redraw_every = 0.1, line_every = 10;
 
-void sr_live_start(sr_live *p, sr_live_kind kind, bool quiet) {
+bool sr_can_redraw(void) {
     const char *term = getenv("TERM");
-    *p = (sr_live){.kind = kind, .quiet = quiet};
-    p->terminal = isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
+    return isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
 }
 
-static int terminal_columns(void) {
+int sr_terminal_columns(int descriptor) {
     struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    if (!isatty(descriptor)) return 0;
+    return ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+void sr_live_start(sr_live *p, sr_live_kind kind, bool quiet) {
+    *p = (sr_live){.kind = kind, .quiet = quiet, .terminal = sr_can_redraw()};
 }
 
 static bool is_due(const sr_live *p, const sartor_progress *s, double now) {
@@ -51,7 +55,7 @@ void sr_live_show(void *user, const sartor_progress *s) {
     char line[256];
     compose(p, s, line, sizeof line);
     if (p->terminal) {
-        fprintf(stderr, "\r%.*s\033[K", terminal_columns() - 1, line);
+        fprintf(stderr, "\r%.*s\033[K", sr_terminal_columns(STDERR_FILENO) - 1, line);
         p->drawn = true;
     } else {
         fprintf(stderr, "%s\n", line);

@@ -6,6 +6,11 @@
 #include <sartor/train.h>
 #include <stdbool.h>
 
+/* Standard error is a terminal on which lines can be drawn again. */
+bool sr_can_redraw(void);
+/* Columns of the terminal `descriptor`, 80 where it does not say; 0 where it is none. */
+int sr_terminal_columns(int descriptor);
+
 typedef enum sr_live_kind { SR_LIVE_TRAIN, SR_LIVE_EVAL } sr_live_kind;
 
 typedef struct sr_live {

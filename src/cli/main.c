@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sartor/sartor.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,13 +15,24 @@
 #include <unistd.h>
 
 static const sr_command *const commands[] = {
-    &sr_command_inspect,  &sr_command_train,     &sr_command_eval,
-    &sr_command_generate, &sr_command_tokenizer, &sr_command_list,
+    &sr_command_inspect, &sr_command_train,  &sr_command_eval,      &sr_command_generate,
+    &sr_command_search,  &sr_command_work,   &sr_command_front,     &sr_command_show,
+    &sr_command_finals,  &sr_command_report, &sr_command_tokenizer, &sr_command_list,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static sartor_context *volatile interruptible;
 static volatile sig_atomic_t caught; /* the signal that interrupted, or 0 */
+
+static const char *own_name; /* argv[0] */
+
+/* By its path even where it was found in $PATH or the folder has changed since. */
+const char *sr_program(void) {
+    static char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n > 0) path[n] = '\0';
+    return n > 0 && access(path, X_OK) == 0 ? path : own_name;
+}
 
 /* ---- messages ---- */
 
@@ -187,6 +199,7 @@ static void hold_standard_streams(void) {
 }
 
 int main(int argc, char **argv) {
+    own_name = argv[0];
     hold_standard_streams();
     signal(SIGXFSZ, SIG_IGN); /* a file beyond its limit is an error like any other */
     if (argc < 2) return sr_usage_error(NULL, "a command is missing");

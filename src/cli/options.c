@@ -215,7 +215,7 @@ static int store(const sr_parser *p, const sr_option *o, const char *value) {
     default:
         if (*value == '\0' && !o->empty)
             return sr_usage_error(p->command, "the value of --%s is empty", o->name);
-        if (o->kind == SR_OPTION_PATHS) {
+        if (o->kind == SR_OPTION_PATHS || o->kind == SR_OPTION_TEXTS) {
             sr_paths *paths = o->store;
             if (paths->paths == NULL)
                 paths->paths = calloc((size_t)p->argc + 1, sizeof *paths->paths);
@@ -262,7 +262,7 @@ static int parse_option(sr_parser *p) {
     }
     if (inside != NULL) return store(p, o, inside);
     if (p->at == p->argc || is_option(p->argv[p->at])) {
-        if (p->at < p->argc && o->kind == SR_OPTION_TEXT)
+        if (p->at < p->argc && (o->kind == SR_OPTION_TEXT || o->kind == SR_OPTION_TEXTS))
             return sr_usage_error(p->command,
                                   "--%s needs a value: --%s %s (one that starts with - as --%s=%s)",
                                   o->name, o->name, o->argument, o->name, o->argument);

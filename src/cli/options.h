@@ -3,8 +3,7 @@
  *
  * What holds: any argv gives either a fully checked set of values or exactly one line on standard
  * error and exit code 2. Of a scalar option given twice the last counts, so that a script can
- * append
- * "$@" to its defaults. */
+ * append "$@" to its defaults. */
 #ifndef SR_CLI_OPTIONS_H
 #define SR_CLI_OPTIONS_H
 
@@ -23,10 +22,11 @@ typedef enum sr_option_kind {
     SR_OPTION_REAL,     /* double in low..high, finite */
     SR_OPTION_TEXT,     /* const char * */
     SR_OPTION_CHOICE,   /* int: the index of a word in `choices` */
+    SR_OPTION_TEXTS,    /* sr_paths: one word each time the option is given */
     SR_OPTION_PATHS     /* sr_paths: one or more words, up to the next option */
 } sr_option_kind;
 
-/* Release with sr_paths_free(); the strings belong to argv. */
+/* The words of an option. Release with sr_paths_free(); the strings belong to argv. */
 typedef struct sr_paths {
     const char **paths;
     int count;
@@ -54,6 +54,8 @@ typedef struct sr_option {
     { .kind = SR_OPTION_HEADING, .help = text }
 #define SR_ARGUMENT(a, s, h)                                                                       \
     SR_ROW(SR_OPTION_ARGUMENT, NULL, a, const char *, s, h, .required = true)
+/* An argument that may be missing; behind the others. */
+#define SR_OPTIONAL(a, s, h)      SR_ROW(SR_OPTION_ARGUMENT, NULL, a, const char *, s, h)
 #define SR_FLAG(n, s, h)          SR_ROW(SR_OPTION_FLAG, n, NULL, bool, s, h)
 #define SR_INT(n, a, s, h, l, u)  SR_ROW(SR_OPTION_INT, n, a, int64_t, s, h, .low = l, .high = u)
 #define SR_SIZE(n, a, s, h, l, u) SR_ROW(SR_OPTION_SIZE, n, a, int64_t, s, h, .low = l, .high = u)
@@ -62,8 +64,35 @@ typedef struct sr_option {
 #define SR_TEXT(n, a, s, ...)     SR_ROW(SR_OPTION_TEXT, n, a, const char *, s, __VA_ARGS__)
 #define SR_CHOICE(n, c, s, h)     SR_ROW(SR_OPTION_CHOICE, n, c, int, s, h, .choices = c)
 #define SR_PATHS(n, a, s, ...)    SR_ROW(SR_OPTION_PATHS, n, a, sr_paths, s, __VA_ARGS__)
+#define SR_TEXTS(n, a, s, h)      SR_ROW(SR_OPTION_TEXTS, n, a, sr_paths, s, h)
 #define SR_END                                                                                     \
     { .kind = SR_OPTION_END }
+
+/* Rows that several commands share: the sizes of a model (a sartor_sizes *) without its LIVs ... */
+#define SR_SIZE_ROWS(s)                                                                            \
+    SR_INT("width", "D", &(s)->width, "channels of the residual stream", 1, SR_NO_LIMIT),          \
+        SR_INT("head-dim", "H", &(s)->head_dim,                                                    \
+               "channels of an attention head; divides the width", 1, SR_NO_LIMIT),                \
+        SR_INT("window", "W", &(s)->window, "positions that sliding-window classes see", 1,        \
+               SR_NO_LIMIT),                                                                       \
+        SR_INT("context", "T", &(s)->context, "tokens of a training window, and of the cache", 1,  \
+               SR_NO_LIMIT),                                                                       \
+        SR_FLAG("tie-embeddings", &(s)->tie_embeddings,                                            \
+                "use one matrix as embedding and unembedding")
+/* ... and a text (an sr_paths *, a sartor_text *) that is split for training. */
+#define SR_TEXT_ROWS(paths, text)                                                                  \
+    SR_PATHS("data", "PATH", paths,                                                                \
+             "text files or folders; 90 % of their documents train, 5 % validate, 5 % are for "    \
+             "testing",                                                                            \
+             .required = true),                                                                    \
+        SR_TEXT("val", "PATH", &(text)->validation,                                                \
+                "validate on this file or folder instead of 5 % of --data"),                       \
+        SR_TEXT("test", "PATH", &(text)->test,                                                     \
+                "test on this file or folder instead of 5 % of --data"),                           \
+        SR_TEXT("doc-separator", "TEXT", &(text)->doc_separator,                                   \
+                "text that ends a document inside a file, for example '<|endoftext|>' (default: "  \
+                "a file is a document, large ones are cut at blank lines)",                        \
+                .empty = true)
 
 /* Parses what follows the command's name. True: the values are stored. False: *code is the exit
  * code, the message (or --help) is written. The table ends with SR_OPTION_END. */

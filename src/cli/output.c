@@ -83,6 +83,11 @@ const char *sr_short_bytes(int64_t bytes, char text[SR_NUMBER_TEXT]) {
     return scaled((double)bytes, 1024, units, 6, text);
 }
 
+const char *sr_short_latency(double seconds, char text[SR_NUMBER_TEXT]) {
+    static const char *const units[] = {" ns", " µs", " ms", " s"};
+    return scaled(seconds * 1e9, 1000, units, 4, text);
+}
+
 const char *sr_short_time(double seconds, char text[SR_NUMBER_TEXT]) {
     if (!(seconds < 1e8)) {
         snprintf(text, SR_NUMBER_TEXT, "?");

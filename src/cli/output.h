@@ -16,12 +16,13 @@ json_t *sr_json_real(double value);
 /* Any bytes as a JSON string; what is not UTF-8 becomes U+FFFD. */
 json_t *sr_json_text(const char *bytes, size_t size);
 
-/* Numbers for people, in `text`: 1,234,567; 84.9 M; 144.0 MiB; 1 h 02 min. */
+/* Numbers for people, in `text`: 1,234,567; 84.9 M; 144.0 MiB; 1 h 02 min; 35.2 µs. */
 enum { SR_NUMBER_TEXT = 40 };
 const char *sr_grouped(int64_t value, char text[SR_NUMBER_TEXT]);
 const char *sr_short_count(double value, char text[SR_NUMBER_TEXT]);
 const char *sr_short_bytes(int64_t bytes, char text[SR_NUMBER_TEXT]);
 const char *sr_short_time(double seconds, char text[SR_NUMBER_TEXT]);
+const char *sr_short_latency(double seconds, char text[SR_NUMBER_TEXT]);
 
 /* The result of training or evaluating: one JSON line, or lines for a person with `what` in front
  * ("validation"). Returns the exit code. */

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "cli/output.h"
+#include "model/model.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +129,7 @@ static void fill_traits(const sr_model *m, const sr_sharing *sharing, sr_trait *
     }
 }
 
-sartor_status sr_print_structure(sartor_context *ctx, const sr_model *m) {
+static sartor_status print_model(sartor_context *ctx, const sr_model *m) {
     sr_sharing *sharing = NULL;
     sr_trait *traits = NULL;
     sartor_status status = sr_alloc(ctx, 1, sizeof *sharing, "the drawing", (void **)&sharing);
@@ -149,5 +150,24 @@ sartor_status sr_print_structure(sartor_context *ctx, const sr_model *m) {
     }
     free(sharing);
     free(traits);
+    return status;
+}
+
+/* The drawing is made from the schema: the genome is compiled. */
+sartor_status sr_print_structure(sartor_context *ctx, const char *text, const sartor_sizes *s) {
+    sr_genome genome;
+    sr_model *model = NULL;
+    SR_TRY(sr_genome_parse(ctx, text, strlen(text), &genome));
+    SR_TRY(sr_model_create(ctx, &genome,
+                           &(sr_sizes){.width = s->width,
+                                       .head_dim = s->head_dim,
+                                       .window = s->window,
+                                       .vocab = s->vocab,
+                                       .context = s->context,
+                                       .filter_length = s->context,
+                                       .tied = s->tie_embeddings},
+                           &model));
+    sartor_status status = print_model(ctx, model);
+    sr_model_destroy(&model);
     return status;
 }

@@ -2,9 +2,11 @@
 #ifndef SR_CLI_STRUCTURE_H
 #define SR_CLI_STRUCTURE_H
 
-#include "model/model.h"
+#include <sartor/architecture.h>
 
-/* Prints embedding, LIVs and unembedding with their parameters and what they share. */
-sartor_status sr_print_structure(sartor_context *ctx, const sr_model *model);
+/* Prints embedding, LIVs and unembedding with their parameters and what they share. `genome`: a
+ * genome as text; sizes->livs does not count. */
+sartor_status sr_print_structure(sartor_context *ctx, const char *genome,
+                                 const sartor_sizes *sizes);
 
 #endif

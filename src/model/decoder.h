@@ -31,5 +31,12 @@ int64_t sr_decoder_position(const sr_decoder *decoder);
 
 /* Bytes of all state pieces, as allocated. */
 int64_t sr_decoder_cache_bytes(const sr_decoder *decoder);
+/* Bytes that decoding holds now: the model's weights, their bf16 copy, state, filters, scratch. */
+int64_t sr_decoder_bytes(const sr_decoder *decoder);
+
+/* What sr_decoder_bytes() will be once a prompt of options->context tokens was fed: the model needs
+ * no weights. Beyond it go the graphs themselves and what making filters takes for a moment. */
+sartor_status sr_decoder_plan_bytes(sartor_context *ctx, sr_model *model,
+                                    const sr_decoder_options *options, int64_t *bytes);
 
 #endif

@@ -1,6 +1,12 @@
 #include "train/measure.h"
 
+#include "base/clock.h"
+#include "base/memory.h"
+#include "op/optim.h"
+#include "train/trainer.h"
+
 #include <math.h>
+#include <stdlib.h>
 
 sartor_status sr_scorer_create(sartor_context *ctx, sr_model *model, int64_t rows, int64_t length,
                                sr_numbers numbers, int threads, sr_scorer *s) {
@@ -67,4 +73,79 @@ sartor_measure sr_measure_from(const sr_score *score) {
                             .bits_per_byte = sr_bits_per_byte(score->nats, score->bytes),
                             .perplexity = exp(loss < 700 ? loss : 700), /* stays finite */
                             .tokens = (int64_t)score->tokens};
+}
+
+/* ---- a whole stream ---- */
+
+typedef struct measuring {
+    sartor_context *ctx;
+    sr_model *model;
+    const sr_measure_options *options;
+    sr_windows windows;
+    sr_scorer scorer;
+    void *arena;
+    uint16_t *rounded;
+    bool sampled;
+    int64_t peak_anonymous;
+} measuring;
+
+static void sample_memory(measuring *m) {
+    int64_t bytes = sr_anonymous_bytes();
+    if (bytes > m->peak_anonymous) m->peak_anonymous = bytes;
+}
+
+static void watch(void *user, const sr_score *so_far, uint64_t window, uint64_t windows) {
+    measuring *m = user;
+    if (!m->sampled || window == windows) sample_memory(m);
+    m->sampled = true;
+    if (m->options->progress != NULL)
+        m->options->progress(m->options->progress_user, so_far, window, windows);
+}
+
+static sartor_status allocate(measuring *m, int64_t batch, int64_t context) {
+    const sr_measure_options *o = m->options;
+    const int64_t n = m->model->schema.elements;
+    SR_TRY(sr_scorer_create(m->ctx, m->model, batch, context, o->numbers, o->threads, &m->scorer));
+    SR_TRY(sr_check_memory(m->ctx, m->scorer.arena_bytes + n * 6, "measuring",
+                           "a smaller --batch or --context needs less"));
+    SR_TRY(
+        sr_alloc_aligned(m->ctx, (size_t)m->scorer.arena_bytes, 1, "the activations", &m->arena));
+    if (o->numbers == SR_FAST_BF16) {
+        SR_TRY(sr_alloc_aligned(m->ctx, (size_t)n, 2, "the bf16 weights", (void **)&m->rounded));
+        sr_to_bf16(m->model->params, m->rounded, n, o->threads);
+    }
+    sr_scorer_bind(&m->scorer, m->arena, m->rounded);
+    return SARTOR_OK;
+}
+
+static sartor_status score_all(measuring *m, sartor_measure *result) {
+    sr_score score;
+    sr_score_options options = {.interruptible = true, .progress = watch, .progress_user = m};
+    double started = sr_seconds();
+    SR_TRY(sr_scorer_run(m->ctx, &m->scorer, &m->windows, &options, &score));
+    *result = sr_measure_from(&score);
+    result->seconds = sr_seconds() - started;
+    result->tokens_per_second = (double)result->tokens / (result->seconds + 1e-9);
+    result->peak_rss_bytes = sr_peak_rss_bytes();
+    result->peak_anonymous_bytes = m->peak_anonymous;
+    return SARTOR_OK;
+}
+
+sartor_status sr_measure_tokens(sartor_context *ctx, sr_model *model, const sr_tokenizer *tokenizer,
+                                const sr_tokens *tokens, const sr_measure_options *options,
+                                sartor_measure *result) {
+    measuring m = {.ctx = ctx, .model = model, .options = options};
+    /* One window holds a short text; what lies behind its end would be computed for nothing. */
+    int64_t context = options->context, batch = options->batch;
+    if ((uint64_t)context > tokens->count - 1) context = (int64_t)tokens->count - 1;
+    sartor_status status = sr_windows_init(ctx, tokens, tokenizer, (int32_t)context, &m.windows);
+    if (status == SARTOR_OK) {
+        if ((uint64_t)batch > m.windows.count) batch = (int64_t)m.windows.count;
+        status = allocate(&m, batch, context);
+    }
+    if (status == SARTOR_OK) status = score_all(&m, result);
+    sr_scorer_destroy(&m.scorer);
+    free(m.arena);
+    free(m.rounded);
+    return status;
 }

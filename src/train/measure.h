@@ -43,4 +43,19 @@ sartor_status sr_scorer_run(sartor_context *ctx, sr_scorer *scorer, const sr_win
 /* Loss, bits per byte and perplexity; the other fields are zero. */
 sartor_measure sr_measure_from(const sr_score *score);
 
+/* How a model is measured on a stream of tokens. */
+typedef struct sr_measure_options {
+    int64_t batch, context; /* cut to what the stream has */
+    sr_numbers numbers;
+    int threads;
+    sr_score_progress progress; /* may be NULL */
+    void *progress_user;
+} sr_measure_options;
+
+/* Scores all tokens; the model has weights. Time and memory peaks are those of the measuring.
+ * SARTOR_INTERRUPTED when asked to stop. */
+sartor_status sr_measure_tokens(sartor_context *ctx, sr_model *model, const sr_tokenizer *tokenizer,
+                                const sr_tokens *tokens, const sr_measure_options *options,
+                                sartor_measure *result);
+
 #endif

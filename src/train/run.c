@@ -3,12 +3,13 @@
  * What holds: the weights after a step are a function of the settings alone. Validation, metrics,
  * checkpoints, interruptions and kills change nothing in them. Nothing is written before the
  * options, the data and the memory are known to be good. */
+#include "train/run.h"
+
 #include "base/clock.h"
 #include "base/memory.h"
 #include "op/optim.h"
 #include "task/language.h"
 #include "train/checkpoint.h"
-#include "train/corpus.h"
 #include "train/folder.h"
 #include "train/measure.h"
 #include "train/metrics.h"
@@ -22,11 +23,11 @@
 #include <string.h>
 
 enum {
-    VALIDATIONS = 10,                 /* during a run */
-    VALIDATION_TOKENS = 1 << 16,      /* read by each of them, at most */
-    FINAL_VALIDATION_TOKENS = 1 << 22 /* read by the last one, at most: half of them are scored */
+    VALIDATIONS = 10,                  /* during a run */
+    VALIDATION_TOKENS = 1 << 16,       /* read by each of them, at most */
+    FINAL_VALIDATION_TOKENS = 1 << 22, /* read by the last one, at most: half of them are scored */
+    CHECKPOINT_SECONDS = 30
 };
-static const double checkpoint_seconds = 30;
 
 typedef struct run {
     sartor_context *ctx;
@@ -34,9 +35,9 @@ typedef struct run {
     sr_run_settings settings;
     sr_genome *genome;
     json_t *settings_json;
-    sr_tokenizer *tokenizer;
-    sr_source *source;
-    sr_tokens train, validation;
+    sr_corpus *corpus; /* the caller's, or `own` */
+    sr_corpus own;
+    sr_run_limits limits;
     sr_language language;
     sr_windows windows;
     sr_model *model;
@@ -59,20 +60,17 @@ typedef struct run {
 
 static sartor_status open_data(run *r) {
     sartor_context *ctx = r->ctx;
-    const sartor_text *text = &r->options->text;
-    SR_TRY(sr_text_open(ctx, text, false, &r->source));
-    SR_TRY(sr_source_require(ctx, r->source, SR_TRAIN | SR_VAL));
-    SR_TRY(sr_text_tokens(ctx, text, r->source, r->tokenizer, SR_TRAIN, &r->train));
-    SR_TRY(sr_text_tokens(ctx, text, r->source, r->tokenizer, SR_VAL, &r->validation));
+    sr_corpus *c = r->corpus;
+    if (c == &r->own) SR_TRY(sr_corpus_read(ctx, c, &r->options->text, SR_TRAIN | SR_VAL));
     const sr_run_settings *s = &r->settings;
-    r->language.token_bytes = sr_tokenizer_token_bytes(r->tokenizer);
-    SR_TRY(sr_batches_init(ctx, &r->train, s->seed, (int32_t)s->sizes.context, (int32_t)s->batch,
+    r->language.token_bytes = sr_tokenizer_token_bytes(c->tokenizer);
+    SR_TRY(sr_batches_init(ctx, &c->train, s->seed, (int32_t)s->sizes.context, (int32_t)s->batch,
                            (int32_t)s->accumulate, &r->language.batches));
     SR_TRY(
-        sr_windows_init(ctx, &r->validation, r->tokenizer, (int32_t)s->sizes.context, &r->windows));
-    r->settings.tokenizer = sr_tokenizer_identity(r->tokenizer);
-    r->settings.data = sr_source_identity(r->source, SR_TRAIN);
-    r->settings.validation = sr_source_identity(r->source, SR_VAL);
+        sr_windows_init(ctx, &c->validation, c->tokenizer, (int32_t)s->sizes.context, &r->windows));
+    r->settings.tokenizer = sr_tokenizer_identity(c->tokenizer);
+    r->settings.data = c->train.identity;
+    r->settings.validation = c->validation.identity;
     r->settings_json = sr_settings_json(&r->settings);
     return r->settings_json != NULL ? SARTOR_OK : sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
 }
@@ -111,9 +109,9 @@ static sartor_status prepare(run *r) {
     if (o->out == NULL || *o->out == '\0')
         return sr_fail(ctx, SARTOR_INVALID, "no output folder is given");
     SR_TRY(sr_alloc(ctx, 1, sizeof *r->genome, "a genome", (void **)&r->genome));
-    SR_TRY(o->tokenizer != NULL ? sr_tokenizer_load(ctx, o->tokenizer, &r->tokenizer)
-                                : sr_tokenizer_bytes(ctx, &r->tokenizer));
-    SR_TRY(sr_settings_resolve(ctx, o, sr_tokenizer_vocab(r->tokenizer), r->genome, &r->settings));
+    if (r->corpus == &r->own) SR_TRY(sr_corpus_begin(ctx, o->tokenizer, r->corpus));
+    SR_TRY(sr_settings_resolve(ctx, o, sr_tokenizer_vocab(r->corpus->tokenizer), r->genome,
+                               &r->settings));
     SR_TRY(sr_model_create(ctx, r->genome, &r->settings.sizes, &r->model));
     SR_TRY(plan(r));
     return open_data(r);
@@ -197,7 +195,7 @@ static sartor_status checkpoint(run *r) {
     sample_memory(r);
     r->record.seconds = elapsed(r);
     SR_TRY(sr_metrics_sync(r->ctx, &r->metrics));
-    SR_TRY(sr_checkpoint_write(r->ctx, r->folder.checkpoint, r->trainer, r->tokenizer,
+    SR_TRY(sr_checkpoint_write(r->ctx, r->folder.checkpoint, r->trainer, r->corpus->tokenizer,
                                r->settings_json, &r->record));
     r->last_checkpoint = sr_seconds();
     r->checkpoint_cost = r->last_checkpoint - start;
@@ -211,7 +209,7 @@ static bool checkpoint_due(const run *r) {
     if (every > 0) return r->trainer->step % every == 0;
     double wait = 20 * r->checkpoint_cost;
     return sr_seconds() - r->last_checkpoint >=
-           (wait > checkpoint_seconds ? wait : checkpoint_seconds);
+           (wait > r->limits.checkpoint_seconds ? wait : r->limits.checkpoint_seconds);
 }
 
 /* Buffers, and weights from the seed or the stored file. */
@@ -295,6 +293,9 @@ static sartor_status loop(run *r) {
                            "; the same command continues",
                            r->trainer->step, end);
         }
+        const sr_run_limits *limits = &r->limits;
+        if (limits->before_step != NULL)
+            limits->before_step(limits->user, r->trainer->step, end, r->progress.report.loss);
         SR_TRY(one_step(r, &task));
         if (done < 3) sample_memory(r);
         if (r->trainer->step < end && checkpoint_due(r)) SR_TRY(checkpoint(r));
@@ -310,7 +311,7 @@ static void report_validation(void *user, const sr_score *so_far, uint64_t done,
 /* The final measure, the model, and the checkpoint under its last name. */
 static sartor_status finish(run *r) {
     if (r->stored_step != r->trainer->step) SR_TRY(checkpoint(r));
-    uint64_t most = (uint64_t)(FINAL_VALIDATION_TOKENS / r->settings.sizes.context);
+    uint64_t most = (uint64_t)(r->limits.validation_tokens / r->settings.sizes.context);
     sr_score score;
     sr_score_options options = {.windows = most > 0 ? most : 1,
                                 .interruptible = true,
@@ -328,8 +329,8 @@ static sartor_status finish(run *r) {
     record->result.tokens_per_second = (double)record->tokens / (record->seconds + 1e-9);
     record->result.peak_rss_bytes = record->peak_rss;
     record->result.peak_anonymous_bytes = record->peak_anonymous;
-    SR_TRY(sr_result_write(r->ctx, r->folder.model, r->trainer, r->tokenizer, r->settings_json,
-                           record));
+    SR_TRY(sr_result_write(r->ctx, r->folder.model, r->trainer, r->corpus->tokenizer,
+                           r->settings_json, record));
     if (rename(r->folder.checkpoint, r->folder.state) != 0)
         return sr_fail(r->ctx, SARTOR_IO, "%s: cannot rename: %s", r->folder.checkpoint,
                        strerror(errno));
@@ -354,24 +355,34 @@ static void release(run *r) {
     sr_scorer_destroy(&r->scorer);
     sr_trainer_destroy(&r->trainer);
     sr_model_destroy(&r->model);
-    sr_tokens_close(&r->train);
-    sr_tokens_close(&r->validation);
-    sr_source_close(&r->source);
-    sr_tokenizer_free(&r->tokenizer);
+    sr_corpus_close(&r->own);
     json_decref(r->settings_json);
     free(r->genome);
     sr_run_folder_close(&r->folder);
 }
 
+static sartor_status run_in_folder(run *r, sartor_measure *result) {
+    *result = (sartor_measure){0};
+    sartor_status status = prepare(r);
+    if (status == SARTOR_OK) status = sr_run_folder_open(r->ctx, r->options->out, &r->folder);
+    if (status == SARTOR_OK) status = find_state(r);
+    if (status == SARTOR_OK && !r->record.done) status = train(r);
+    if (status == SARTOR_OK) *result = r->record.result;
+    release(r);
+    return status;
+}
+
+sartor_status sr_run_train(sartor_context *ctx, const sartor_train_options *options,
+                           sr_corpus *corpus, const sr_run_limits *limits, sartor_measure *result) {
+    run r = {
+        .ctx = ctx, .options = options, .corpus = corpus, .limits = *limits, .folder.lock = -1};
+    if (r.corpus == NULL) r.corpus = &r.own;
+    if (r.limits.validation_tokens <= 0) r.limits.validation_tokens = FINAL_VALIDATION_TOKENS;
+    if (r.limits.checkpoint_seconds <= 0) r.limits.checkpoint_seconds = CHECKPOINT_SECONDS;
+    return run_in_folder(&r, result);
+}
+
 sartor_status sartor_train(sartor_context *ctx, const sartor_train_options *options,
                            sartor_measure *result) {
-    run r = {.ctx = ctx, .options = options, .folder.lock = -1};
-    *result = (sartor_measure){0};
-    sartor_status status = prepare(&r);
-    if (status == SARTOR_OK) status = sr_run_folder_open(ctx, options->out, &r.folder);
-    if (status == SARTOR_OK) status = find_state(&r);
-    if (status == SARTOR_OK && !r.record.done) status = train(&r);
-    if (status == SARTOR_OK) *result = r.record.result;
-    release(&r);
-    return status;
+    return sr_run_train(ctx, options, NULL, &(sr_run_limits){0}, result);
 }

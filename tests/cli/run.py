@@ -7,13 +7,14 @@ A case in a *.case file starts with "== name" and runs in a folder of its own wi
 text/. Its lines:
 
     use run             a trained model in run/ (trained once for all cases)
+    use study           a finished study, study.db and study.db.d/ (searched once for all cases)
     hostile KIND PATH   a broken copy of its model file (HOSTILE below)
     file PATH TEXT      a file; escapes as in Python
     do COMMAND          a shell command that must succeed
     run ARGUMENTS       sartor with these arguments; what follows is expected of it
     sh COMMAND          the same for a shell command
     tty ARGUMENTS       the same with both outputs on a terminal
-    signal NAME ARGS    the same, sent a signal once run/checkpoint.safetensors exists
+    signal NAME PATH ARGUMENTS      the same, sent a signal once a file matches PATH
     exit N              exit code (0 when not given)
     out TEXT, err TEXT  a line of the output or of the messages
     out~ RE, err~ RE    a regular expression found in them
@@ -26,6 +27,7 @@ text/. Its lines:
 Whatever is expected: a failure is exactly one line "sartor...: message" at the end of the messages,
 wrong usage is that line alone, and nothing ends by a signal of its own.
 """
+import glob
 import hashlib
 import json
 import os
@@ -58,10 +60,36 @@ SCHEMAS = {
     "presets": [("version", int), ("presets", list)],
     "kernels": [("version", int), ("kernels", list)],
 }
+SIZES = [("livs", int), ("width", int), ("head_dim", int), ("window", int), ("context", int),
+         ("vocab", int), ("tie_embeddings", bool)]
+OPTIONAL_TEXT = (str, type(None))
+SCHEMAS.update({
+    "plan": [("version", int), ("trials", int), ("seconds", float), ("disk_bytes", int),
+             ("memory_bytes", int)],
+    "front": [("version", int), ("objectives", list), ("reference", list), ("front", list)],
+    "show": [("version", int),
+             ("trials", [("done", int), ("running", int), ("failed", int), ("waiting", int)]),
+             ("generation", int), ("hypervolume", list), ("settings", dict)],
+    "finals": [("version", int), ("tokens", int), ("seeds", int), ("finals", list)],
+})
+# Rows of the lists in an answer, and the answer whose keys come in any order and may be more.
+FRONT_ROW = [("trial", int), ("id", str), ("genome", str), ("sizes", SIZES), ("generation", int),
+             ("objectives", dict), ("baseline", OPTIONAL_TEXT)]
+FINALS_ROW = [("trial", (int, type(None))), ("id", str), ("genome", str),
+              ("baseline", OPTIONAL_TEXT),
+              ("bpb", [("mean", float), ("std", float), ("values", list)]), ("params", int),
+              ("cache", int), ("flops", float), ("prefill", float), ("decode", float)]
+TRIAL = [("version", int), ("trial", int), ("id", str), ("genome", str), ("names", str),
+         ("sizes", SIZES), ("generation", int), ("state", str), ("reason", OPTIONAL_TEXT),
+         ("baseline", OPTIONAL_TEXT), ("operator", str), ("parents", list), ("mutations", int),
+         ("objectives", dict), ("front", bool), ("model", OPTIONAL_TEXT), ("curve", list)]
 LIV_ROW = [("number", int), ("name", str), ("code", list), ("family", str), ("differential", bool),
            ("summary", str)]
 TRAINED = ("train --arch transformer++ --livs 2 --width 32 --head-dim 16 --context 32 --batch 4 "
            "--steps 30 --threads 1 --data text --out run --quiet")
+SEARCHED = ("search --study study.db --data text --livs 2 --width 32 --head-dim 16 --context 32 "
+            "--batch 4 --train-tokens 2k --population 4 --generations 2 --seed-with transformer++ "
+            "--workers 2 --quiet")
 
 
 # ---- material ----
@@ -133,25 +161,43 @@ def expect(condition, message):
         raise Wrong(message)
 
 
-def check_schema(value, schema, where="the JSON"):
+def check_schema(value, schema, where="the JSON", open=False):
+    """`open`: other keys and any order are allowed."""
     expect(isinstance(value, dict), where + " is no object")
-    expect(list(value) == [k for k, _ in schema], "%s has the keys %s" % (where, list(value)))
+    wanted = [k for k, _ in schema]
+    keys = [k for k in wanted if k in value] if open else list(value)
+    expect(keys == wanted, "%s has the keys %s" % (where, list(value)))
     for key, kind in schema:
         if isinstance(kind, list):
             check_schema(value[key], kind, key)
         else:
-            expect(type(value[key]) is kind, "%s is %r" % (key, value[key]))
+            kinds = kind if isinstance(kind, tuple) else (kind,)
+            expect(type(value[key]) in kinds, "%s is %r" % (key, value[key]))
 
 
 def check_json(kind, out):
     expect(out.count("\n") == 1 and out.endswith("\n"), "not one line: %r" % out)
     value = json.loads(out)
-    check_schema(value, SCHEMAS[kind])
+    if kind == "trial":
+        check_schema(value, TRIAL, open=True)
+    else:
+        check_schema(value, SCHEMAS[kind])
     expect(value["version"] == 1, "version %r" % value["version"])
     if kind == "livs":
         for row in value["livs"]:
             check_schema(row, LIV_ROW, "a class")
             expect(len(row["code"]) == 5, "code %s" % row["code"])
+    if kind == "front":
+        expect(len(value["reference"]) == len(value["objectives"]), "a number for each objective")
+        for row in value["front"]:
+            check_schema(row, FRONT_ROW, "a row")
+            expect(list(row["objectives"]) == value["objectives"], "other objectives in a row")
+    if kind == "finals":
+        means = [row["bpb"]["mean"] for row in value["finals"]]
+        expect(means == sorted(means), "the best is not the first")
+        for row in value["finals"]:
+            check_schema(row, FINALS_ROW, "a row")
+            expect(len(row["bpb"]["values"]) == value["seeds"], "a value for each seed")
     return value
 
 
@@ -174,15 +220,26 @@ class Runner:
                         SARTOR_CACHE=os.path.join(self.top, "cache"),
                         PATH=os.path.dirname(self.sartor) + ":" + os.environ["PATH"])
         write_corpus(os.path.join(self.top, "text"))
-        self.trained = None
+        self.made = {}
+
+    def material(self, path, arguments):
+        """What sartor with these arguments makes at `path`, once for all cases."""
+        if path not in self.made:
+            done = subprocess.run([self.sartor] + shlex.split(arguments), cwd=self.top,
+                                  env=self.env, capture_output=True, text=True, timeout=240)
+            expect(done.returncode == 0, "cannot make %s for the cases: %s" % (path, done.stderr))
+            self.made[path] = os.path.join(self.top, path)
+        return self.made[path]
 
     def model(self):
-        if self.trained is None:
-            done = subprocess.run([self.sartor] + shlex.split(TRAINED), cwd=self.top, env=self.env,
-                                  capture_output=True, text=True, timeout=120)
-            expect(done.returncode == 0, "cannot train the model of the cases: " + done.stderr)
-            self.trained = os.path.join(self.top, "run")
-        return self.trained
+        return self.material("run", TRAINED)
+
+    def use_study(self, cwd):
+        study = self.material("study.db", SEARCHED)
+        for path in [study] + [study + end for end in ("-wal", "-shm") if
+                               os.path.exists(study + end)]:
+            shutil.copy(path, cwd)
+        shutil.copytree(study + ".d", os.path.join(cwd, "study.db.d"))
 
     def start(self, verb, rest, cwd):
         """Runs one command; exit code, output and messages."""
@@ -191,13 +248,13 @@ class Runner:
             return self.on_terminal(words, cwd)
         name = None
         if verb == "signal":
-            name, words = words[1], words[:1] + words[2:]
+            name, mark, words = words[1], words[2], words[:1] + words[3:]
         child = subprocess.Popen(words, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if name is not None:
-            mark = os.path.join(cwd, "run", "checkpoint.safetensors")
+            mark = os.path.join(cwd, mark)
             end = time.monotonic() + 60
-            while not os.path.exists(mark) and child.poll() is None and time.monotonic() < end:
+            while not glob.glob(mark) and child.poll() is None and time.monotonic() < end:
                 time.sleep(0.02)
             child.send_signal(getattr(signal, "SIG" + name))
         out, err = child.communicate(timeout=120)
@@ -224,7 +281,9 @@ class Runner:
         return child.wait(timeout=120), b"".join(parts).decode("utf-8", "replace"), ""
 
     def prepare(self, verb, rest, cwd):
-        if verb == "use":
+        if verb == "use" and rest == "study":
+            self.use_study(cwd)
+        elif verb == "use":
             shutil.copytree(self.model(), os.path.join(cwd, "run"))
         elif verb == "hostile":
             kind, path = rest.split()
@@ -335,8 +394,10 @@ def fuzz(runner):
              "-", "", "--data", "--out", "--arch", "--livs", "--width", "--json", "--batch", "nan",
              "inf", "-1", "0", "1e999", "99999999999999999999", "lfm2", "1.1.1.1.1", "((((", "x" * 5000,
              "--" + "y" * 5000, "--width=", "--=", "=", "%s%n", "\x1b[31m", "--lr", "--top-p",
-             "--threads", "--seed", "--prompt", "op:1.2.1.1.3", "nowhere", "livs", "-\xff"]
-    for _ in range(120):
+             "--threads", "--seed", "--prompt", "op:1.2.1.1.3", "nowhere", "livs", "-\xff",
+             "search", "work", "front", "show", "finals", "report", "--study", "--limit",
+             "--objectives", "--dry-run", "--save", "--tokens"]
+    for _ in range(200):
         argv = [draw.choice(words) for _ in range(draw.randint(0, 6))]
         done = subprocess.run([runner.sartor] + argv, cwd=runner.top, env=runner.env,
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=60)

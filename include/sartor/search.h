@@ -1,0 +1,136 @@
+/* Searching architectures on text: a study in a file, worker processes, a Pareto front.
+ *
+ * A study is an SQLite file and a folder STUDY.d/ for weights. Everything that decides results is a
+ * setting fixed when the study is made. Answers are JSON text, {"version": 1, ...}; release them
+ * with free(). */
+#ifndef SARTOR_SEARCH_H
+#define SARTOR_SEARCH_H
+
+#include <sartor/train.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum sartor_survival {
+    SARTOR_ELITIST = 0,       /* two elites and new children (STAR) */
+    SARTOR_MU_PLUS_LAMBDA = 1 /* the best of parents and children (textbook NSGA-II) */
+} sartor_survival;
+
+/* Whose weights are kept when a generation is done. */
+typedef enum sartor_keep { SARTOR_KEEP_FRONT = 0, SARTOR_KEEP_PARENTS, SARTOR_KEEP_ALL } sartor_keep;
+
+/* How far a study is; pointers are valid during the call. */
+typedef struct sartor_study_progress {
+    int generation, generations; /* the one being evaluated, from 0; the total */
+    int64_t done, running, failed, waiting; /* trials of the study */
+    int64_t trials;                         /* expected in all */
+    int64_t jobs_left;                      /* of any kind (finals, measurements) */
+    double hypervolume;                     /* of the last finished generation; NaN before */
+    int n_objectives;
+    const char *const *objectives;
+    const double *best;  /* smallest value of each so far; NaN: none */
+    double seconds_left; /* NaN: not known yet */
+    /* The job that runs longest: */
+    const char *kind;   /* NULL: none runs */
+    int64_t step, steps;
+    double loss;
+} sartor_study_progress;
+typedef void (*sartor_study_progress_fn)(void *user, const sartor_study_progress *progress);
+
+typedef struct sartor_search_options {
+    const char *study; /* file */
+    sartor_text text;
+    const char *tokenizer;       /* NULL: bytes */
+    const char *objectives;      /* "bpb,params,cache" */
+    const char *algorithm;       /* "nsga2", "ga", "firefly", "random" */
+    sartor_survival survival;
+    int population, generations; /* generations is a total: a larger one continues a study */
+    sartor_sizes sizes;
+    int64_t train_tokens;        /* per trial, rounded up to whole steps */
+    int64_t batch;
+    double learning_rate;
+    sartor_precision precision;
+    const char *const *limits;   /* "params=2M" ... */
+    int n_limits;
+    const char *seed_with;       /* "transformer++,lfm2"; NULL: none */
+    bool extended_pool;          /* all classes instead of the paper's 17 */
+    int threads;                 /* per trial */
+    uint64_t seed;
+    sartor_keep keep;
+    int64_t memory_limit;        /* bytes that one trial may need; 0: the machine's */
+    double lease;                /* seconds after which a silent worker loses its job */
+
+    int workers;                 /* local processes; 0: one per core and `threads` */
+    const char *program;         /* the sartor program that workers run; NULL: this process' own */
+    sartor_study_progress_fn progress;
+    void *progress_user;
+} sartor_search_options;
+void sartor_search_defaults(sartor_search_options *options);
+
+/* What a search will take, before it starts; nothing is written. */
+typedef struct sartor_search_plan {
+    int64_t trials;
+    double seconds;            /* estimated from a few measured steps, over all workers */
+    int64_t disk_bytes;        /* of weights and checkpoints under the keep policy */
+    int64_t memory_bytes;      /* of all workers at once, largest candidates */
+    int64_t largest_trial_bytes;
+    char excluded[512];        /* classes that the sizes exclude, and why; "" */
+} sartor_search_plan;
+sartor_status sartor_search_plan_make(sartor_context *context, const sartor_search_options *options,
+                                      sartor_search_plan *plan);
+
+/* Creates or continues the study, runs workers until `generations` are done. The same call again
+ * does nothing more. SARTOR_MISMATCH: other settings or other data than the study's. */
+sartor_status sartor_search(sartor_context *context, const sartor_search_options *options);
+
+typedef struct sartor_work_options {
+    const char *study;
+    int workers;         /* processes; 0: one */
+    const char *program; /* as above */
+    bool mixed;          /* work although instruction set or libraries differ from the study's */
+    bool jobs_only;      /* finish the jobs there are, propose no new candidates */
+    /* NULL: supervise `workers` processes. Else: be one worker of this name in this process. */
+    const char *worker_name;
+    sartor_study_progress_fn progress;
+    void *progress_user;
+} sartor_work_options;
+/* Joins a study until nothing is left to do. */
+sartor_status sartor_work(sartor_context *context, const sartor_work_options *options);
+
+typedef struct sartor_finals_options {
+    const char *study;
+    int top;         /* of the front, by quality; 8 */
+    int64_t tokens;  /* of training, each */
+    int seeds;       /* runs of each, 3 */
+    const char *baselines; /* presets trained beside them; NULL: transformer++,striped-mamba,lfm2 */
+    int workers;
+    const char *program;
+    sartor_study_progress_fn progress;
+    void *progress_user;
+} sartor_finals_options;
+void sartor_finals_defaults(sartor_finals_options *options);
+/* Trains, measures on the test split, and answers
+ * {"version": 1, "tokens": int, "seeds": int, "finals": [{"trial": int|null, "id": str, "genome":
+ * str, "baseline": str|null, "bpb": {"mean": x, "std": x, "values": [x]}, "params": int, "cache":
+ * int, "flops": x, "prefill": x, "decode": x}]}, best mean first; x in seconds per token. */
+sartor_status sartor_finals(sartor_context *context, const sartor_finals_options *options,
+                            char **json);
+
+/* The front of a study; see docs/manual.md for the fields. Works while a search runs. */
+sartor_status sartor_study_front(sartor_context *context, const char *study, char **json);
+sartor_status sartor_study_show(sartor_context *context, const char *study, char **json);
+/* One trial: genome, lineage, values, curve: {"version": 1, "trial": int, "id": str, "genome": str,
+ * "names": str, "sizes": {...}, "generation": int, "state": "open"|"done"|"failed", "reason":
+ * str|null, "baseline": str|null, "operator": str, "parents": [int], "mutations": int,
+ * "objectives": {name: x}, "front": bool, "model": str|null, "curve": [[step, tokens, loss|null,
+ * bpb|null]]}. "model": the file with its weights. An object with genome and sizes is an ARCH. */
+sartor_status sartor_study_trial(sartor_context *context, const char *study, int64_t trial,
+                                 char **json);
+/* One self-contained HTML page. */
+sartor_status sartor_study_report(sartor_context *context, const char *study, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

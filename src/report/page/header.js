@@ -1,0 +1,89 @@
+// The head of the page: what was searched, how far it is, the best so far, the settings.
+
+function stateLine() {
+  const counts = data.state || {};
+  const parts = [["done", "done"], ["running", "running"], ["waiting", "waiting"], ["failed", "failed"]]
+    .map(([key, text]) => ({key, text, count: Number(own(counts, key)) || 0}));
+  const total = d3.sum(parts, (p) => p.count);
+  const bar = el("div", {class: "progress", role: "img",
+    "aria-label": parts.map((p) => `${p.count} ${p.text}`).join(", ")});
+  for (const p of parts) {
+    if (p.count === 0) continue;
+    const piece = el("span", {class: p.key});
+    piece.style.flexGrow = p.count / total;
+    bar.append(piece);
+  }
+  const words = parts.filter((p) => p.count > 0 || p.key === "done").map((p) =>
+    el("span", {class: `count ${p.key}`}, el("b", null, String(p.count)), ` ${p.text}`));
+  return el("div", {class: "state"}, total > 0 ? bar : null, el("p", null, words));
+}
+
+// The smallest value of a measure among trials that count, and how it compares with baselines.
+function bestTile(objective) {
+  const done = trials.filter((t) => t.feasible !== false && valueOf(t, objective.name) !== null);
+  const smallest = (list) => list.length === 0 ? null : list.reduce((a, b) =>
+    valueOf(b, objective.name) < valueOf(a, objective.name) ? b : a);
+  const best = smallest(done.filter((t) => !isBaseline(t))) || smallest(done);
+  const rival = smallest(done.filter(isBaseline));
+  const change = best && rival && best !== rival
+    ? showChange(valueOf(best, objective.name), valueOf(rival, objective.name)) : "";
+  return el("div", {class: "tile", title: objective.summary},
+    el("span", {class: "label"}, `least ${axisTitle(objective.name)}`),
+    el("span", {class: "value"}, best ? show(objective.name, valueOf(best, objective.name)) : "–"),
+    el("span", {class: "more"}, best ? trialLink(best) : "nothing finished yet",
+      change ? ` ${change} against ${rival.baseline}` : ""));
+}
+
+function hypervolumeTile() {
+  const known = (data.hypervolume || []).filter(Number.isFinite);
+  if (known.length === 0) return null;
+  const last = known[known.length - 1];
+  return el("div", {class: "tile", title: "the part of objective space that the front dominates"},
+    el("span", {class: "label"}, "hypervolume"),
+    el("span", {class: "value"}, significant(last, 4)),
+    el("span", {class: "more"}, known.length > 1
+      ? `${showChange(last, known[0])} since generation 0` : "one generation"));
+}
+
+function settingsTable() {
+  const rows = Object.entries(data.settings || {});
+  if (rows.length === 0) return null;
+  const text = (v) => typeof v === "boolean" ? (v ? "yes" : "no") : v === null ? "–" : String(v);
+  return el("details", {class: "settings"},
+    el("summary", null, `Settings (${rows.length})`),
+    el("dl", null, rows.map(([name, value]) =>
+      el("div", null, el("dt", null, name), el("dd", null, text(value))))));
+}
+
+function drawHeader() {
+  const title = data.title || "sartor study";
+  document.title = `${title}: sartor report`;
+  const generations = new Set(trials.filter((t) => !isBaseline(t)).map((t) => t.generation)).size;
+  panel("header").replaceChildren(
+    el("div", {class: "titles"},
+      el("div", null, el("h1", null, title),
+        el("p", {class: "subtitle"}, [
+          `${trials.length} ${trials.length === 1 ? "trial" : "trials"} in ${generations} `,
+          generations === 1 ? "generation" : "generations",
+          data.made ? `, as of ${data.made}` : ""])),
+      stateLine()),
+    el("div", {class: "tiles"}, objectives.map(bestTile),
+      el("div", {class: "tile"}, el("span", {class: "label"}, "Pareto front"),
+        el("span", {class: "value"}, String(front.length)),
+        el("span", {class: "more"}, `of ${trials.length - failed.length} that did not fail`)),
+      hypervolumeTile()),
+    settingsTable() || "");
+  panel("made").textContent = `Made by sartor ${data.sartor || ""}${data.made ? `, ${data.made}` : ""}.`
+    + " All of this page is in this one file; it loads nothing.";
+}
+
+const SECTIONS = [["pareto", "Pareto front"], ["lineage", "Lineage"], ["curves", "Learning curves"],
+  ["parallel", "All measures"], ["front", "Front table"], ["finals", "Finals"],
+  ["hypervolume", "Hypervolume"], ["classes", "Classes"], ["backbones", "Backbones"],
+  ["failed", "Failed"]];
+
+// Links to the panels that are shown.
+function drawNavigation() {
+  panel("sections").replaceChildren(...SECTIONS.filter(([id]) => !panel(id).hidden)
+    .map(([id, text]) => el("a", {href: `#${id}`}, text)));
+}

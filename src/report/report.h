@@ -1,0 +1,32 @@
+/* The report of a study: one self-contained HTML page.
+ *
+ * Input is one JSON object; the page embeds it with the charting library and draws in the reader's
+ * browser, without a network. All numbers are plain (bytes, counts, seconds); null: not known.
+ *
+ * {"version": 1, "title": str, "made": str, "sartor": str,
+ *  "settings": {name: str|number|bool},
+ *  "state": {"done": int, "running": int, "failed": int, "waiting": int},
+ *  "objectives": [{"name": str, "unit": str, "summary": str, "log": bool, "reference": x}],
+ *  "measures": [name],            every value that trials may have, objectives first
+ *  "trials": [{"trial": int, "id": str, "generation": int, "genome": str, "names": str,
+ *     "state": "open"|"done"|"failed", "reason": str|null, "front": bool, "feasible": bool,
+ *     "baseline": str|null, "operator": str, "parents": [int], "mutations": int,
+ *     "values": {name: x}}],
+ *  "hypervolume": [x|null],       per generation
+ *  "classes": [{"generation": int, "counts": {class: int}}],   over the trials of the generation
+ *  "backbones": {trial: [{"class": str, "family": "SA"|"Rec"|"GConv"|"GMemless",
+ *     "weights_from": int|null,   the LIV (from 0) whose featurizer weights it uses
+ *     "reads": [{"feature": str, "from": int}]}]},             front members and baselines
+ *  "curves": {trial: [[tokens, loss|null, bpb|null]]},         front members and baselines
+ *  "finals": [as in sartor_finals()]}
+ */
+#ifndef SR_REPORT_REPORT_H
+#define SR_REPORT_REPORT_H
+
+#include "base/context.h"
+#include <jansson.h>
+
+/* Writes the page atomically. Text from the study is data, never markup. */
+sartor_status sr_report_write(sartor_context *ctx, const json_t *data, const char *path);
+
+#endif

@@ -1,0 +1,286 @@
+#define _GNU_SOURCE
+/* sartor_study_report(): all that the report shows, read from a study in one go (report.h tells the
+ * format). */
+#include "report/report.h"
+
+#include "base/memory.h"
+#include "search/question.h"
+#include "study/sql.h"
+#include <sartor/sartor.h>
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct collecting {
+    sartor_context *ctx;
+    sr_study *study;
+    const sr_search *search;
+    json_t *root;
+    bool *feasible, *front; /* by trial id, up to `ids` */
+    int64_t ids;
+    sr_genome *genome; /* scratch */
+    sr_sharing *sharing;
+    char *text; /* SR_GENOME_TEXT, scratch */
+} collecting;
+
+static sartor_status no_memory(sartor_context *ctx) {
+    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
+}
+static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+static json_t *string_or_null(const char *s) { return s != NULL ? json_string(s) : json_null(); }
+
+/* ---- header ---- */
+
+static json_t *objectives(const collecting *c) {
+    const sr_search_settings *s = &c->search->settings;
+    json_t *array = json_array();
+    for (int k = 0; k < s->n_objectives; k++) {
+        const sr_objective *o = sr_objective_get(s->objective[k]);
+        const sr_scale *scale = &s->scale[s->objective[k]];
+        (void)json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:b, s:o}", "name", o->name,
+                                                     "unit", o->unit, "summary", o->summary, "log",
+                                                     scale->logarithmic, "reference",
+                                                     number(scale->worst)));
+    }
+    return array;
+}
+
+static json_t *measures(const collecting *c) {
+    const sr_search_settings *s = &c->search->settings;
+    json_t *array = json_array();
+    bool listed[SR_OBJECTIVE_COUNT] = {false};
+    for (int k = 0; k < s->n_objectives; k++) {
+        listed[s->objective[k]] = true;
+        (void)json_array_append_new(array, json_string(sr_objective_get(s->objective[k])->name));
+    }
+    for (int i = 0; i < SR_OBJECTIVE_COUNT; i++)
+        if (!listed[i] && (sr_objective_get(i)->source == SR_COMPUTED ||
+                           sr_search_needs(s, sr_objective_get(i)->source)))
+            (void)json_array_append_new(array, json_string(sr_objective_get(i)->name));
+    return array;
+}
+
+static sartor_status header(collecting *c) {
+    json_t *show = NULL, *settings;
+    const char *path = sr_study_path(c->study), *slash = strrchr(path, '/');
+    char made[40] = "";
+    time_t now = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&now, &utc) != NULL) (void)strftime(made, sizeof made, "%Y-%m-%d %H:%M UTC", &utc);
+    SR_TRY(sr_answer_show(c->ctx, c->study, c->search, &show));
+    settings = json_object_get(show, "settings");
+    (void)json_object_del(settings, "scale");
+    json_t *limits = json_object_get(settings, "limits");
+    char *limits_text = limits != NULL ? json_dumps(limits, JSON_COMPACT) : NULL;
+    if (limits_text != NULL)
+        (void)json_object_set_new(settings, "limits", json_string(limits_text));
+    free(limits_text);
+    c->root = json_pack("{s:i, s:s, s:s, s:s, s:O, s:O, s:o, s:o, s:O}", "version", 1, "title",
+                        slash != NULL ? slash + 1 : path, "made", made, "sartor", sartor_version(),
+                        "settings", settings, "state", json_object_get(show, "trials"),
+                        "objectives", objectives(c), "measures", measures(c), "hypervolume",
+                        json_object_get(show, "hypervolume"));
+    json_decref(show);
+    return c->root != NULL ? SARTOR_OK : no_memory(c->ctx);
+}
+
+/* ---- trials ---- */
+
+static sartor_status mark_front(collecting *c) {
+    sr_population p;
+    bool *in_front;
+    sr_query rows;
+    SR_TRY(sr_sql(c->ctx, c->study, &rows, "SELECT coalesce(max(id), 0) FROM trial", ""));
+    c->ids = sr_next(&rows) ? sr_int(&rows, 0) : 0;
+    SR_TRY(sr_done(&rows));
+    SR_TRY(sr_alloc(c->ctx, (size_t)c->ids + 1, 1, "trials", (void **)&c->front));
+    SR_TRY(sr_answer_population(c->ctx, c->study, c->search, false, &p, &in_front));
+    for (int i = 0; i < p.n; i++)
+        if (p.trial[i] >= 0 && p.trial[i] <= c->ids) c->front[p.trial[i]] = in_front[i];
+    free(in_front);
+    sr_population_free(&p);
+    return SARTOR_OK;
+}
+
+static const char *names(collecting *c, const char *genome) {
+    c->text[0] = '\0';
+    if (sr_genome_parse(c->ctx, genome, strlen(genome), c->genome) == SARTOR_OK)
+        sr_genome_names(c->genome, c->text);
+    return c->text;
+}
+
+static json_t *trial_of_row(collecting *c, const sr_query *rows) {
+    int64_t id = sr_int(rows, 0);
+    json_t *parents = json_array();
+    for (int i = 4; i < 6; i++)
+        if (!sr_is_null(rows, i))
+            (void)json_array_append_new(parents, json_integer(sr_int(rows, i)));
+    const char *genome = sr_text(rows, 3);
+    return json_pack("{s:I, s:s, s:I, s:s, s:s, s:s, s:o, s:b, s:b, s:o, s:s, s:o, s:I, s:{}}",
+                     "trial", (json_int_t)id, "id", sr_text(rows, 1), "generation",
+                     (json_int_t)sr_int(rows, 2), "genome", genome, "names", names(c, genome),
+                     "state", sr_text(rows, 9), "reason", string_or_null(sr_text(rows, 10)),
+                     "front", id <= c->ids && c->front[id], "feasible", 1, "baseline",
+                     string_or_null(sr_text(rows, 8)), "operator", sr_text(rows, 6), "parents",
+                     parents, "mutations", (json_int_t)sr_int(rows, 7), "values");
+}
+
+static sartor_status trials(collecting *c, json_t *array, json_t **by_id) {
+    sr_query rows;
+    SR_TRY(sr_sql(c->ctx, c->study, &rows,
+                  "SELECT trial.id, arch, generation, genome, parent1, parent2, operator,"
+                  " mutations, baseline, trial.state, job.reason FROM trial LEFT JOIN job ON job.id"
+                  " = trial.job ORDER BY trial.id",
+                  ""));
+    while (sr_next(&rows)) {
+        json_t *trial = trial_of_row(c, &rows);
+        if (sr_int(&rows, 0) <= c->ids) by_id[sr_int(&rows, 0)] = trial;
+        (void)json_array_append_new(array, trial);
+    }
+    return sr_done(&rows);
+}
+
+static sartor_status values(collecting *c, json_t **by_id) {
+    sr_query rows;
+    SR_TRY(sr_sql(c->ctx, c->study, &rows, "SELECT trial, name, value FROM value", ""));
+    while (sr_next(&rows)) {
+        int64_t id = sr_int(&rows, 0);
+        if (id < 0 || id > c->ids || by_id[id] == NULL) continue;
+        (void)json_object_set_new(json_object_get(by_id[id], "values"), sr_text(&rows, 1),
+                                  number(sr_real(&rows, 2)));
+    }
+    return sr_done(&rows);
+}
+
+static void feasible(const collecting *c, json_t *trial) {
+    const sr_search_settings *s = &c->search->settings;
+    double x[SR_OBJECTIVE_COUNT];
+    for (int i = 0; i < SR_OBJECTIVE_COUNT; i++) {
+        const json_t *value =
+            json_object_get(json_object_get(trial, "values"), sr_objective_get(i)->name);
+        x[i] = json_is_number(value) ? json_number_value(value) : NAN;
+    }
+    if (sr_violation(s->limit, s->n_limits, x) > 0)
+        (void)json_object_set_new(trial, "feasible", json_false());
+}
+
+/* ---- classes, backbones, curves ---- */
+
+static void count_classes(collecting *c, const json_t *trial, json_t *generations) {
+    json_int_t g = json_integer_value(json_object_get(trial, "generation"));
+    const char *genome = json_string_value(json_object_get(trial, "genome"));
+    while (g >= 0 && json_array_size(generations) <= (size_t)g)
+        (void)json_array_append_new(generations,
+                                    json_pack("{s:I, s:{}}", "generation",
+                                              (json_int_t)json_array_size(generations), "counts"));
+    json_t *counts = json_object_get(json_array_get(generations, (size_t)g), "counts");
+    if (sr_genome_parse(c->ctx, genome, strlen(genome), c->genome) != SARTOR_OK) return;
+    for (int i = 0; i < c->genome->n; i++) {
+        const char *name = sr_class_get(c->genome->liv[i].liv_class)->name;
+        (void)json_object_set_new(
+            counts, name, json_integer(json_integer_value(json_object_get(counts, name)) + 1));
+    }
+}
+
+static json_t *backbone(collecting *c, const char *genome) {
+    json_t *livs = json_array();
+    if (sr_genome_parse(c->ctx, genome, strlen(genome), c->genome) != SARTOR_OK) return livs;
+    sr_genome_resolve(c->genome, c->sharing);
+    for (int i = 0; i < c->genome->n; i++) {
+        const sr_class *class_ = sr_class_get(c->genome->liv[i].liv_class);
+        const sr_liv_sharing *shared = &c->sharing->liv[i];
+        json_t *reads = json_array();
+        for (int f = 0; f < sr_family_features(class_->family); f++)
+            if (shared->feature_source[f] != i)
+                (void)json_array_append_new(reads,
+                                            json_pack("{s:s, s:i}", "feature",
+                                                      sr_family_feature_name(class_->family, f),
+                                                      "from", shared->feature_source[f]));
+        (void)json_array_append_new(
+            livs,
+            json_pack("{s:s, s:s, s:o, s:o}", "class", class_->name, "family",
+                      sr_family_name(class_->family), "weights_from",
+                      shared->rest_owner != i ? json_integer(shared->rest_owner) : json_null(),
+                      "reads", reads));
+    }
+    return livs;
+}
+
+static sartor_status curve(collecting *c, int64_t trial, json_t *points) {
+    sr_query rows;
+    SR_TRY(sr_sql(c->ctx, c->study, &rows,
+                  "SELECT tokens, loss, bits_per_byte FROM curve WHERE job = (SELECT job FROM trial"
+                  " WHERE id = ?) ORDER BY step",
+                  "i", trial));
+    while (sr_next(&rows))
+        (void)json_array_append_new(points, json_pack("[I, o, o]", (json_int_t)sr_int(&rows, 0),
+                                                      number(sr_real(&rows, 1)),
+                                                      number(sr_real(&rows, 2))));
+    return sr_done(&rows);
+}
+
+static sartor_status details(collecting *c, const json_t *array) {
+    json_t *classes = json_array(), *backbones = json_object(), *curves = json_object();
+    (void)json_object_set_new(c->root, "classes", classes);
+    (void)json_object_set_new(c->root, "backbones", backbones);
+    (void)json_object_set_new(c->root, "curves", curves);
+    size_t i;
+    json_t *trial;
+    json_array_foreach(array, i, trial) {
+        count_classes(c, trial, classes);
+        feasible(c, trial);
+        if (!json_is_true(json_object_get(trial, "front")) &&
+            !json_is_string(json_object_get(trial, "baseline")))
+            continue;
+        char key[24];
+        json_t *points = json_array();
+        int64_t id = json_integer_value(json_object_get(trial, "trial"));
+        snprintf(key, sizeof key, "%" PRId64, id);
+        (void)json_object_set_new(backbones, key,
+                                  backbone(c, json_string_value(json_object_get(trial, "genome"))));
+        (void)json_object_set_new(curves, key, points);
+        SR_TRY(curve(c, id, points));
+    }
+    return SARTOR_OK;
+}
+
+static sartor_status collect(collecting *c) {
+    json_t **by_id = NULL, *array = json_array(), *finals = NULL;
+    SR_TRY(sr_alloc(c->ctx, 1, sizeof *c->genome, "a genome", (void **)&c->genome));
+    SR_TRY(sr_alloc(c->ctx, 1, sizeof *c->sharing, "a genome", (void **)&c->sharing));
+    SR_TRY(sr_alloc(c->ctx, SR_GENOME_TEXT, 1, "a genome", (void **)&c->text));
+    SR_TRY(header(c));
+    (void)json_object_set_new(c->root, "trials", array);
+    SR_TRY(mark_front(c));
+    SR_TRY(sr_alloc(c->ctx, (size_t)c->ids + 1, sizeof *by_id, "trials", (void **)&by_id));
+    sartor_status status = trials(c, array, by_id);
+    if (status == SARTOR_OK) status = values(c, by_id);
+    if (status == SARTOR_OK) status = details(c, array);
+    if (status == SARTOR_OK) status = sr_answer_finals(c->ctx, c->study, c->search, &finals);
+    if (status == SARTOR_OK)
+        (void)json_object_set(c->root, "finals", json_object_get(finals, "finals"));
+    json_decref(finals);
+    free(by_id);
+    return status;
+}
+
+sartor_status sartor_study_report(sartor_context *ctx, const char *path, const char *page) {
+    sr_question q;
+    collecting c = {.ctx = ctx};
+    sartor_status status = sr_question_begin(ctx, path, &q);
+    c.study = q.study;
+    c.search = q.search;
+    if (status == SARTOR_OK) status = collect(&c);
+    sr_question_end(&q);
+    if (status == SARTOR_OK) status = sr_report_write(ctx, c.root, page);
+    json_decref(c.root);
+    free(c.front);
+    free(c.genome);
+    free(c.sharing);
+    free(c.text);
+    return status;
+}

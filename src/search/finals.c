@@ -1,0 +1,349 @@
+/* Finals: the front's best and the presets, trained for longer with several seeds, scored on the
+ * test split that the search never saw, and measured alone. They are jobs of the same study: the
+ * same call again continues, and when all is done only answers. */
+#include "search/answers.h"
+#include "search/progress.h"
+
+#include "base/memory.h"
+#include "study/sql.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FACT_FINALS "finals"
+static const char default_baselines[] = "transformer++,striped-mamba,lfm2";
+
+void sartor_finals_defaults(sartor_finals_options *o) {
+    *o = (sartor_finals_options){.top = 8, .seeds = 3, .tokens = 4000000};
+}
+
+static sartor_status no_memory(sartor_context *ctx) {
+    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
+}
+
+/* ---- who is in ---- */
+
+typedef struct choosing {
+    sartor_context *ctx;
+    sr_study *study;
+    const sr_search *search;
+    json_t *members; /* [{"trial", "id", "genome", "baseline"}] */
+} choosing;
+
+static bool is_member(const choosing *c, const char *arch) {
+    size_t i;
+    const json_t *m;
+    json_array_foreach(c->members, i, m) if (strcmp(json_string_value(json_object_get(m, "id")),
+                                                    arch) == 0) return true;
+    return false;
+}
+
+static sartor_status add_member(choosing *c, int64_t trial, const sr_genome *genome,
+                                const char *baseline) {
+    char arch[SR_HASH_TEXT];
+    c->search->space.identity(&c->search->space, genome, arch);
+    if (is_member(c, arch)) return SARTOR_OK;
+    char *text = c->search->space.print(&c->search->space, genome);
+    if (text == NULL) return no_memory(c->ctx);
+    json_t *member =
+        json_pack("{s:o, s:s, s:s, s:s?}", "trial", trial > 0 ? json_integer(trial) : json_null(),
+                  "id", arch, "genome", text, "baseline", baseline);
+    free(text);
+    return member != NULL && json_array_append_new(c->members, member) == 0 ? SARTOR_OK
+                                                                            : no_memory(c->ctx);
+}
+
+/* A preset that the sizes do not allow is left out, with a line in the log. */
+static sartor_status add_preset(choosing *c, const char *name) {
+    const sr_search_settings *s = &c->search->settings;
+    const sr_preset *preset = sr_preset_find(name);
+    if (preset == NULL)
+        return sr_fail(c->ctx, SARTOR_INVALID, "there is no preset %s (sartor list presets)", name);
+    sr_genome *genome = malloc(sizeof *genome);
+    if (genome == NULL) return no_memory(c->ctx);
+    sr_model *model = NULL;
+    sartor_status status = sr_arch_parse(c->ctx, name, s->livs, genome);
+    if (status == SARTOR_OK) {
+        sr_genome_canonical(genome);
+        if (sr_model_create(c->ctx, genome, &s->sizes, &model) == SARTOR_OK)
+            status = add_member(c, 0, genome, preset->name);
+        else
+            sr_log(c->ctx, "%s is not among the finals: %s", name, sartor_error(c->ctx));
+    }
+    sr_model_destroy(&model);
+    free(genome);
+    return status;
+}
+
+static sartor_status add_presets(choosing *c, const char *list) {
+    for (const char *p = list; *p != '\0';) {
+        char name[64];
+        size_t n = strcspn(p, ",");
+        if (n >= sizeof name)
+            return sr_fail(c->ctx, SARTOR_INVALID, "baselines: '%s' is not a list of presets",
+                           list);
+        memcpy(name, p, n);
+        name[n] = '\0';
+        if (n > 0) SR_TRY(add_preset(c, name));
+        p += n + (p[n] == ',');
+    }
+    return SARTOR_OK;
+}
+
+/* Quality where it was measured, else the first objective. */
+static double merit(const sr_population *p, int i) {
+    double bpb = p->values[i * SR_OBJECTIVE_COUNT + SR_BPB];
+    return isnan(bpb) ? p->raw[i * p->objectives] : bpb;
+}
+
+static sartor_status add_front(choosing *c, int top) {
+    sr_population p;
+    bool *left;
+    SR_TRY(sr_answer_population(c->ctx, c->study, c->search, true, &p, &left));
+    sartor_status status = SARTOR_OK;
+    for (int taken = 0; status == SARTOR_OK && taken < top; taken++) {
+        int best = -1;
+        for (int i = 0; i < p.n; i++)
+            if (left[i] && (best < 0 || merit(&p, i) < merit(&p, best))) best = i;
+        if (best < 0) break;
+        left[best] = false;
+        status = add_member(c, p.trial[best], &p.genome[best], NULL);
+    }
+    free(left);
+    sr_population_free(&p);
+    return status;
+}
+
+/* ---- their jobs ---- */
+
+static sartor_status add_jobs(choosing *c, const json_t *member, int64_t tokens, int seeds) {
+    const char *arch = json_string_value(json_object_get(member, "id"));
+    const char *genome = json_string_value(json_object_get(member, "genome"));
+    int64_t first = 0;
+    for (int i = 0; i < seeds; i++) {
+        char name[120];
+        int64_t id, seed = (int64_t)(c->search->settings.seed + (uint64_t)i);
+        snprintf(name, sizeof name, "%s tokens %" PRId64 " seed %" PRId64, arch, tokens, seed);
+        json_t *spec = json_pack("{s:s, s:s, s:I, s:I}", "id", arch, "genome", genome, "tokens",
+                                 (json_int_t)tokens, "seed", (json_int_t)seed);
+        if (spec == NULL) return no_memory(c->ctx);
+        sartor_status status = sr_job_add(c->ctx, c->study, SR_KIND_FINAL, name, spec,
+                                          (double)tokens, false, &id, NULL);
+        json_decref(spec);
+        SR_TRY(status);
+        if (i == 0) first = id;
+    }
+    char name[120];
+    snprintf(name, sizeof name, "final %s tokens %" PRId64, arch, tokens);
+    json_t *spec =
+        json_pack("{s:s, s:s, s:I}", "id", arch, "genome", genome, "job", (json_int_t)first);
+    if (spec == NULL) return no_memory(c->ctx);
+    sartor_status status =
+        sr_job_add(c->ctx, c->study, SR_KIND_MEASURE, name, spec, 1, true, &first, NULL);
+    json_decref(spec);
+    return status;
+}
+
+static sartor_status store_finals(choosing *c, const sartor_finals_options *o) {
+    size_t i;
+    const json_t *member;
+    json_array_foreach(c->members, i, member) SR_TRY(add_jobs(c, member, o->tokens, o->seeds));
+    json_t *fact = json_pack("{s:I, s:i, s:O}", "tokens", (json_int_t)o->tokens, "seeds", o->seeds,
+                             "members", c->members);
+    char *text = fact != NULL ? json_dumps(fact, JSON_COMPACT) : NULL;
+    json_decref(fact);
+    sartor_status status =
+        text != NULL ? sr_study_put(c->ctx, c->study, FACT_FINALS, text) : no_memory(c->ctx);
+    free(text);
+    return status;
+}
+
+static sartor_status make_finals(choosing *c, const sartor_finals_options *o) {
+    c->members = json_array();
+    if (c->members == NULL) return no_memory(c->ctx);
+    SR_TRY(add_presets(c, o->baselines != NULL ? o->baselines : default_baselines));
+    SR_TRY(add_front(c, o->top));
+    if (json_array_size(c->members) == 0)
+        return sr_fail(c->ctx, SARTOR_INVALID, "%s: no trial is finished yet",
+                       sr_study_path(c->study));
+    SR_TRY(sr_study_begin(c->ctx, c->study));
+    sartor_status status = store_finals(c, o);
+    if (status == SARTOR_OK) status = sr_study_commit(c->ctx, c->study);
+    if (status != SARTOR_OK) sr_study_rollback(c->study);
+    return status;
+}
+
+/* ---- the answer ---- */
+
+typedef struct tally {
+    double bpb[64];
+    int n;
+} tally;
+
+static sartor_status read_scores(sartor_context *ctx, sr_study *study, const char *arch,
+                                 int64_t tokens, tally *t) {
+    sr_query rows;
+    char like[80];
+    snprintf(like, sizeof like, "%s tokens %" PRId64 " seed ", arch, tokens);
+    SR_TRY(sr_sql(ctx, study, &rows,
+                  "SELECT json_extract(result, '$.bpb') FROM job WHERE kind = 'final' AND state ="
+                  " 'done' AND substr(name, 1, length(?1)) = ?1 ORDER BY id",
+                  "s", like));
+    while (sr_next(&rows) && t->n < (int)(sizeof t->bpb / sizeof *t->bpb))
+        t->bpb[t->n++] = sr_real(&rows, 0);
+    return sr_done(&rows);
+}
+
+static sartor_status read_speed(sartor_context *ctx, sr_study *study, const char *arch,
+                                int64_t tokens, double *prefill, double *decode) {
+    sr_query rows;
+    char name[120];
+    *prefill = *decode = NAN;
+    snprintf(name, sizeof name, "final %s tokens %" PRId64, arch, tokens);
+    SR_TRY(sr_sql(ctx, study, &rows,
+                  "SELECT json_extract(result, '$.prefill'), json_extract(result, '$.decode')"
+                  " FROM job WHERE kind = 'measure' AND name = ? AND state = 'done'",
+                  "s", name));
+    if (sr_next(&rows)) {
+        *prefill = sr_real(&rows, 0);
+        *decode = sr_real(&rows, 1);
+    }
+    return sr_done(&rows);
+}
+
+static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+
+static json_t *spread(const tally *t) {
+    double sum = 0, squares = 0;
+    json_t *values = json_array();
+    for (int i = 0; i < t->n; i++) {
+        sum += t->bpb[i];
+        (void)json_array_append_new(values, number(t->bpb[i]));
+    }
+    double mean = t->n > 0 ? sum / t->n : NAN;
+    for (int i = 0; i < t->n; i++) squares += (t->bpb[i] - mean) * (t->bpb[i] - mean);
+    return json_pack("{s:o, s:o, s:o}", "mean", number(mean), "std",
+                     number(t->n > 1 ? sqrt(squares / (t->n - 1)) : NAN), "values", values);
+}
+
+static sartor_status describe(sartor_context *ctx, sr_study *study, const sr_search *search,
+                              json_t *member, int64_t tokens) {
+    const char *arch = json_string_value(json_object_get(member, "id"));
+    const char *text = json_string_value(json_object_get(member, "genome"));
+    double values[SR_OBJECTIVE_COUNT], prefill, decode;
+    tally t = {.n = 0};
+    sr_genome *genome = malloc(sizeof *genome);
+    if (genome == NULL) return no_memory(ctx);
+    sartor_status status = sr_genome_parse(ctx, text, strlen(text), genome);
+    if (status == SARTOR_OK)
+        status = sr_objectives_compute(ctx, genome, &search->settings.sizes, values);
+    free(genome);
+    SR_TRY(status);
+    SR_TRY(read_scores(ctx, study, arch, tokens, &t));
+    SR_TRY(read_speed(ctx, study, arch, tokens, &prefill, &decode));
+    json_t *more =
+        json_pack("{s:o, s:I, s:I, s:f, s:o, s:o}", "bpb", spread(&t), "params",
+                  (json_int_t)values[SR_PARAMS], "cache", (json_int_t)values[SR_CACHE], "flops",
+                  values[SR_FLOPS], "prefill", number(prefill), "decode", number(decode));
+    status = more != NULL && json_object_update(member, more) == 0 ? SARTOR_OK : no_memory(ctx);
+    json_decref(more);
+    return status;
+}
+
+static double mean_of(const json_t *member) {
+    const json_t *mean = json_object_get(json_object_get(member, "bpb"), "mean");
+    return json_is_number(mean) ? json_number_value(mean) : INFINITY;
+}
+
+static void sort_by_mean(json_t *members) {
+    for (size_t i = 1; i < json_array_size(members); i++)
+        for (size_t j = i; j > 0; j--) {
+            json_t *a = json_array_get(members, j - 1), *b = json_array_get(members, j);
+            if (mean_of(a) <= mean_of(b)) break;
+            json_incref(a);
+            json_incref(b);
+            (void)json_array_set_new(members, j - 1, b);
+            (void)json_array_set_new(members, j, a);
+        }
+}
+
+sartor_status sr_answer_finals(sartor_context *ctx, sr_study *study, const sr_search *search,
+                               json_t **answer) {
+    char *text;
+    SR_TRY(sr_study_get(ctx, study, FACT_FINALS, &text));
+    json_t *fact = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    json_t *members = json_object_get(fact, "members");
+    int64_t tokens = json_integer_value(json_object_get(fact, "tokens"));
+    sartor_status status = SARTOR_OK;
+    for (size_t i = 0; status == SARTOR_OK && i < json_array_size(members); i++)
+        status = describe(ctx, study, search, json_array_get(members, i), tokens);
+    if (status == SARTOR_OK) {
+        sort_by_mean(members);
+        *answer = json_pack("{s:i, s:I, s:I, s:o}", "version", 1, "tokens", (json_int_t)tokens,
+                            "seeds", json_integer_value(json_object_get(fact, "seeds")), "finals",
+                            members != NULL ? json_incref(members) : json_array());
+        if (*answer == NULL) status = no_memory(ctx);
+    }
+    json_decref(fact);
+    return status;
+}
+
+/* ---- the call ---- */
+
+static sartor_status check(sartor_context *ctx, const sartor_finals_options *o) {
+    if (o->study == NULL) return sr_fail(ctx, SARTOR_INVALID, "no study is given");
+    if (o->top < 0 || o->top > 10000)
+        return sr_fail(ctx, SARTOR_INVALID, "top is %d, expected 0 to 10000", o->top);
+    if (o->seeds < 1 || o->seeds > 64)
+        return sr_fail(ctx, SARTOR_INVALID, "seeds is %d, expected 1 to 64", o->seeds);
+    if (o->tokens < 1 || o->tokens > INT64_C(1) << 50)
+        return sr_fail(ctx, SARTOR_INVALID, "tokens is %" PRId64 ", expected at least 1",
+                       o->tokens);
+    return SARTOR_OK;
+}
+
+static sartor_status prepare(sartor_context *ctx, const sartor_finals_options *o, sr_study *study,
+                             sr_search *search, int *threads) {
+    SR_TRY(sr_search_open(ctx, study, search));
+    SR_TRY(sr_search_text(ctx, study, search, SR_TEST)); /* there, and its tokens made once */
+    choosing c = {.ctx = ctx, .study = study, .search = search};
+    sartor_status status = make_finals(&c, o);
+    json_decref(c.members);
+    *threads = search->settings.threads;
+    return status;
+}
+
+static sartor_status answer(sartor_context *ctx, const char *path, sr_search *search, char **json) {
+    sr_study *study;
+    json_t *object = NULL;
+    SR_TRY(sr_study_open(ctx, path, SR_STUDY_READ, &study));
+    sartor_status status = sr_answer_finals(ctx, study, search, &object);
+    sr_study_close(&study);
+    if (status == SARTOR_OK && (*json = json_dumps(object, JSON_REAL_PRECISION(17))) == NULL)
+        status = no_memory(ctx);
+    json_decref(object);
+    return status;
+}
+
+sartor_status sartor_finals(sartor_context *ctx, const sartor_finals_options *o, char **json) {
+    sr_study *study;
+    int threads = 1;
+    *json = NULL;
+    SR_TRY(check(ctx, o));
+    SR_TRY(sr_study_open(ctx, o->study, SR_STUDY_WRITE, &study));
+    sr_search *search = calloc(1, sizeof *search);
+    sartor_status status =
+        search != NULL ? prepare(ctx, o, study, search, &threads) : no_memory(ctx);
+    sr_study_close(&study);
+    if (status == SARTOR_OK)
+        status =
+            sr_search_supervise(ctx, o->study, o->program, sr_search_workers(o->workers, threads),
+                                false, true, o->progress, o->progress_user);
+    if (status == SARTOR_OK) status = answer(ctx, o->study, search, json);
+    if (search != NULL) sr_search_close(search);
+    free(search);
+    return status;
+}

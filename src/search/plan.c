@@ -1,0 +1,96 @@
+/* What a search will take: trials, hours, disk, memory, before anything is written. */
+#include "search/progress.h"
+#include "search/timing.h"
+
+#include "base/memory.h"
+#include "model/cost.h"
+#include "train/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Validation costs about a twentieth while training, and a forward pass of the final tokens. */
+static double seconds_of_trial(const sr_search_settings *s, const sr_timing *t) {
+    double seconds = 0;
+    int classes = 0;
+    for (int c = 1; c < SR_POOL_CLASSES; c++)
+        if (s->star.pool.has[c]) {
+            seconds += t->liv[c];
+            classes++;
+        }
+    double per_token = t->base + (classes > 0 ? seconds / classes : 0) * s->livs;
+    return per_token * (1.05 * (double)s->train_tokens + (double)s->validation_tokens / 3);
+}
+
+/* The largest training memory and weights over uniform backbones of every class. */
+static sartor_status largest(sartor_context *ctx, const sr_search_settings *s, int64_t *bytes,
+                             int64_t *elements) {
+    sr_genome *genome;
+    SR_TRY(sr_alloc(ctx, 1, sizeof *genome, "a genome", (void **)&genome));
+    sartor_status status = SARTOR_OK;
+    *bytes = *elements = 0;
+    for (int c = 1; status == SARTOR_OK && c <= sr_class_count(); c++) {
+        if (!s->star.pool.has[c]) continue;
+        sr_model *model = NULL;
+        int64_t needed = 0;
+        genome->n = s->livs;
+        for (int i = 0; i < s->livs; i++) genome->liv[i] = (sr_gene){c, 1, 1, 1, 1};
+        status = sr_model_create(ctx, genome, &s->sizes, &model);
+        if (status == SARTOR_OK)
+            status = sr_model_train_bytes(ctx, model, s->batch, s->sizes.context,
+                                          sr_numbers_from(s->precision), s->threads, &needed);
+        if (needed > *bytes) *bytes = needed;
+        if (model != NULL && model->schema.elements > *elements) *elements = model->schema.elements;
+        sr_model_destroy(&model);
+    }
+    free(genome);
+    return status;
+}
+
+static sartor_status estimate(sartor_context *ctx, const sartor_search_options *o,
+                              const sr_search_settings *s, sartor_search_plan *plan) {
+    const sr_evolution e = {.population = s->population,
+                            .elites = sr_evolution_defaults().elites,
+                            .survival = s->survival};
+    int64_t elements;
+    int workers = sr_search_workers(o->workers, o->threads);
+    plan->trials = s->algorithm->children(&e, 0);
+    if (o->generations > 1)
+        plan->trials += (int64_t)s->algorithm->children(&e, 1) * (o->generations - 1);
+    SR_TRY(largest(ctx, s, &plan->largest_trial_bytes, &elements));
+    plan->memory_bytes = plan->largest_trial_bytes * workers;
+    if (sr_search_needs(s, SR_TRAINED)) {
+        sr_timing timing;
+        SR_TRY(sr_timing_measure(ctx, s, &timing));
+        plan->seconds = seconds_of_trial(s, &timing) * (double)plan->trials / workers;
+        /* Weights in f32; a running trial has a checkpoint with two moments beside them. A front is
+         * about as large as the population. */
+        int64_t kept = o->keep == SARTOR_KEEP_ALL ? plan->trials : 3 * (int64_t)s->population;
+        plan->disk_bytes = elements * (4 * kept + 16 * (int64_t)workers) + plan->trials * 8192;
+    }
+    return SARTOR_OK;
+}
+
+sartor_status sartor_search_plan_make(sartor_context *ctx, const sartor_search_options *o,
+                                      sartor_search_plan *plan) {
+    *plan = (sartor_search_plan){0};
+    sr_tokenizer *tokenizer = NULL;
+    sr_source *source = NULL;
+    json_t *json = NULL;
+    sr_search_settings *settings = malloc(sizeof *settings);
+    sartor_status status =
+        settings != NULL ? SARTOR_OK : sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
+    if (status == SARTOR_OK)
+        status = o->tokenizer != NULL ? sr_tokenizer_load(ctx, o->tokenizer, &tokenizer)
+                                      : sr_tokenizer_bytes(ctx, &tokenizer);
+    if (status == SARTOR_OK) status = sr_text_open(ctx, &o->text, false, &source);
+    if (status == SARTOR_OK)
+        status = sr_search_settings_make(ctx, o, tokenizer, source, plan->excluded, &json);
+    if (status == SARTOR_OK) status = sr_search_settings_read(ctx, json, settings);
+    if (status == SARTOR_OK) status = estimate(ctx, o, settings, plan);
+    json_decref(json);
+    sr_source_close(&source);
+    sr_tokenizer_free(&tokenizer);
+    free(settings);
+    return status;
+}

@@ -1,0 +1,54 @@
+/* Everything that decides the results of a search, as stored in its study.
+ *
+ * A flat JSON object is the one form: options become it (with identities of data and tokenizer),
+ * the study keeps and compares it, and whoever works on the study reads it back. */
+#ifndef SR_SEARCH_SETTINGS_H
+#define SR_SEARCH_SETTINGS_H
+
+#include "model/model.h"
+#include "search/algorithm.h"
+#include "search/objectives.h"
+#include "search/star.h"
+#include "train/corpus.h"
+#include <jansson.h>
+#include <sartor/search.h>
+
+enum { SR_MAX_LIMITS = 16, SR_MAX_POPULATION = 10000, SR_MAX_GENERATIONS = 1000000 };
+
+typedef struct sr_search_settings {
+    int objective[SR_OBJECTIVE_COUNT], n_objectives;
+    sr_limit limit[SR_MAX_LIMITS];
+    int n_limits;
+    sr_scale scale[SR_OBJECTIVE_COUNT];
+    const sr_algorithm *algorithm;
+    sr_survival survival;
+    int population, livs, threads;
+    sr_sizes sizes;
+    int64_t train_tokens, validation_tokens, batch;
+    double learning_rate;
+    sartor_precision precision;
+    const char *seed_with; /* the JSON's; NULL: none */
+    uint64_t seed;
+    int64_t memory_limit; /* bytes of one trial */
+    sr_star star;         /* pool, fitted to the sizes */
+} sr_search_settings;
+
+/* Options as settings; `corpus` has the train, validation and test identities of `source`.
+ * `excluded`: the classes that the sizes exclude. SARTOR_INVALID for whatever is wrong. */
+sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_options *options,
+                                      const sr_tokenizer *tokenizer, const sr_source *source,
+                                      char excluded[SR_EXCLUDED_TEXT], json_t **settings);
+
+/* The settings of a study; `settings` borrows from `json`. SARTOR_FORMAT when something is missing
+ * or out of range: a study file is input like any other. */
+sartor_status sr_search_settings_read(sartor_context *ctx, const json_t *json,
+                                      sr_search_settings *settings);
+
+/* Whether trials are trained (bits per byte is an objective or limited) or measured (speeds are).
+ */
+bool sr_search_needs(const sr_search_settings *settings, sr_objective_source source);
+
+/* {"livs": ..., "width": ...} as in answers. */
+json_t *sr_search_sizes_json(const sr_search_settings *settings);
+
+#endif
