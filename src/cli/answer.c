@@ -55,6 +55,11 @@ const char *sr_objective_text(const char *name, double value, char text[SR_NUMBE
     return text;
 }
 
+static void clean(char *text) {
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7F) *text = '?';
+}
+
 void sr_append(char *line, size_t room, const char *between, const char *format, ...) {
     size_t used = strlen(line);
     va_list args;
@@ -63,6 +68,7 @@ void sr_append(char *line, size_t room, const char *between, const char *format,
     va_start(args, format);
     vsnprintf(line + used, room - used, format, args);
     va_end(args);
+    clean(line + used);
 }
 
 char *sr_backbone_text(sartor_context *ctx, const char *text, const char *baseline) {
@@ -74,6 +80,7 @@ char *sr_backbone_text(sartor_context *ctx, const char *text, const char *baseli
         if (known) sr_genome_names(genome, names);
         snprintf(out, room, "%s%s%s", baseline != NULL ? baseline : "",
                  baseline != NULL ? ": " : "", known ? names : text);
+        clean(out);
     } else {
         free(out);
         out = NULL;

@@ -21,7 +21,8 @@ double sr_answer_real(const json_t *object, const char *name);
 /* The value of an objective: 2.1340, 81.0 k, 24.0 KiB, 35.2 µs. "-" when not finite. */
 const char *sr_objective_text(const char *name, double value, char text[SR_NUMBER_TEXT]);
 
-/* "  " between what is there and what is added; cut at `room`. */
+/* Adds to a line, with `between` where something is there; cut at `room`, control characters as
+ * '?'. */
 void sr_append(char *line, size_t room, const char *between, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

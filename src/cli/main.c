@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 static const sr_command *const commands[] = {
-    &sr_command_inspect, &sr_command_train,  &sr_command_eval,      &sr_command_generate,
-    &sr_command_search,  &sr_command_work,   &sr_command_front,     &sr_command_show,
-    &sr_command_finals,  &sr_command_report, &sr_command_tokenizer, &sr_command_list,
+    &sr_command_inspect,   &sr_command_train,  &sr_command_eval,  &sr_command_generate,
+    &sr_command_tokenizer, &sr_command_search, &sr_command_front, &sr_command_show,
+    &sr_command_report,    &sr_command_finals, &sr_command_work,  &sr_command_list,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -154,7 +154,8 @@ static void print_help(void) {
         "Examples:\n"
         "  sartor inspect transformer++ --livs 24 --width 768 --head-dim 64 --context 4096\n"
         "  sartor train --arch lfm2 --data books/ --out run --steps 2000\n"
-        "  sartor generate run --prompt \"Once upon a time\"\n");
+        "  sartor generate run --prompt \"Once upon a time\"\n"
+        "  sartor search --study books.db --data books/\n");
 }
 
 static const sr_command *find_command(const char *name) {

@@ -28,8 +28,8 @@ static int print_plan(const sartor_search_options *o, const sartor_search_plan *
     printf("%-12s %s in %s.d/\n", "disk", sr_short_bytes(plan->disk_bytes, a), o->study);
     printf("%-12s %s for all workers, %s for the largest trial\n", "memory",
            sr_short_bytes(plan->memory_bytes, a), sr_short_bytes(plan->largest_trial_bytes, b));
-    printf("%-12s ", "excluded");
-    sr_print_wrapped(plan->excluded[0] != '\0' ? plan->excluded : "no class", 13);
+    printf("%-12s ", "classes");
+    sr_print_wrapped(plan->excluded[0] != '\0' ? plan->excluded : "all of the pool", 13);
     return sr_finish_output();
 }
 

@@ -206,7 +206,7 @@ static void print_objectives(const json_t *trial) {
     json_object_foreach(json_object_get(trial, "objectives"), name, value) sr_append(
         text, sizeof text, ", ", "%s %s", name,
         sr_objective_text(name, json_is_number(value) ? json_number_value(value) : NAN, number));
-    if (text[0] != '\0') line("objectives", text);
+    if (text[0] != '\0') line("values", text);
 }
 
 /* The value of a JSON array as a number for a table. */

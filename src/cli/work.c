@@ -12,7 +12,7 @@ static int work(const sartor_work_options *options, bool quiet) {
     bool supervises = o.worker_name == NULL;
     sr_study_live live;
     sr_study_live_start(&live, quiet);
-    sartor_set_log(ctx, sr_study_live_log, &live);
+    sartor_set_log(ctx, supervises ? sr_study_live_log : NULL, &live);
     o.program = sr_program();
     if (supervises) {
         o.progress = sr_study_live_show;

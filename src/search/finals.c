@@ -3,6 +3,7 @@
  * same call again continues, and when all is done only answers. */
 #include "search/answers.h"
 #include "search/progress.h"
+#include "search/timing.h"
 
 #include "base/memory.h"
 #include "study/sql.h"
@@ -118,10 +119,25 @@ static sartor_status add_front(choosing *c, int top) {
 
 /* ---- their jobs ---- */
 
+static sartor_status cost(choosing *c, const char *genome, int64_t tokens, double *work) {
+    const sr_search_settings *s = &c->search->settings;
+    double values[SR_OBJECTIVE_COUNT];
+    sr_genome *parsed = malloc(sizeof *parsed);
+    if (parsed == NULL) return no_memory(c->ctx);
+    sartor_status status = sr_genome_parse(c->ctx, genome, strlen(genome), parsed);
+    if (status == SARTOR_OK) status = sr_objectives_compute(c->ctx, parsed, &s->sizes, values);
+    if (status == SARTOR_OK)
+        status = sr_expected_work(c->ctx, c->study, parsed, values[SR_FLOPS], tokens, work);
+    free(parsed);
+    return status;
+}
+
 static sartor_status add_jobs(choosing *c, const json_t *member, int64_t tokens, int seeds) {
     const char *arch = json_string_value(json_object_get(member, "id"));
     const char *genome = json_string_value(json_object_get(member, "genome"));
     int64_t first = 0;
+    double work;
+    SR_TRY(cost(c, genome, tokens, &work));
     for (int i = 0; i < seeds; i++) {
         char name[120];
         int64_t id, seed = (int64_t)(c->search->settings.seed + (uint64_t)i);
@@ -129,8 +145,8 @@ static sartor_status add_jobs(choosing *c, const json_t *member, int64_t tokens,
         json_t *spec = json_pack("{s:s, s:s, s:I, s:I}", "id", arch, "genome", genome, "tokens",
                                  (json_int_t)tokens, "seed", (json_int_t)seed);
         if (spec == NULL) return no_memory(c->ctx);
-        sartor_status status = sr_job_add(c->ctx, c->study, SR_KIND_FINAL, name, spec,
-                                          (double)tokens, false, &id, NULL);
+        sartor_status status =
+            sr_job_add(c->ctx, c->study, SR_KIND_FINAL, name, spec, work, false, &id, NULL);
         json_decref(spec);
         SR_TRY(status);
         if (i == 0) first = id;

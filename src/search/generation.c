@@ -167,22 +167,11 @@ static sartor_status make_brood(brood *b) {
 
 /* ---- storing a generation ---- */
 
-/* Expected seconds where this machine was timed, else FLOPs. */
-static sartor_status expected_work(brood *b, const newborn *child, double *work) {
-    char *text;
-    sr_timing timing;
-    SR_TRY(sr_study_get(b->ctx, b->study, SR_FACT_TIMING, &text));
-    *work = sr_timing_read(text, &timing) ? sr_timing_of(&timing, &child->genome)
-                                          : 3 * child->values[SR_FLOPS] * 1e-11;
-    *work *= (double)b->search->settings.train_tokens;
-    free(text);
-    return SARTOR_OK;
-}
-
 static sartor_status add_training(brood *b, const newborn *child, int64_t trial, const char *genome,
                                   int64_t *job) {
     double work;
-    SR_TRY(expected_work(b, child, &work));
+    SR_TRY(sr_expected_work(b->ctx, b->study, &child->genome, child->values[SR_FLOPS],
+                            b->search->settings.train_tokens, &work));
     json_t *spec = json_pack("{s:I, s:s}", "trial", (json_int_t)trial, "genome", genome);
     if (spec == NULL) return no_memory(b->ctx);
     sartor_status status =
@@ -362,10 +351,13 @@ static sartor_status end_generation(sartor_context *ctx, sr_study *study, const 
     ending e = {.ctx = ctx, .study = study, .search = search, .generation = generation};
     sartor_status status = make_front(&e);
     if (status == SARTOR_OK) status = choose_parents(&e);
-    if (status == SARTOR_OK && e.n_chosen == 0)
-        status = sr_fail(ctx, SARTOR_INVALID,
-                         "%s: every trial of generation %d failed; sartor show tells why",
-                         sr_study_path(study), generation);
+    int alive = 0;
+    for (int i = 0; i < e.n_chosen; i++) alive += !e.members.failed[e.chosen[i]];
+    if (status == SARTOR_OK && alive == 0)
+        status =
+            sr_fail(ctx, SARTOR_INVALID,
+                    "%s: every trial of generation %d failed; sartor show STUDY TRIAL tells why",
+                    sr_study_path(study), generation);
     if (status == SARTOR_OK) status = in_transaction(ctx, study, store_ending, &e);
     sr_population_free(&e.members);
     free(e.chosen);
@@ -440,10 +432,9 @@ static sartor_status total_generations(sartor_context *ctx, sr_study *study, int
     return SARTOR_OK;
 }
 
-/* Called when no job is open. */
-sartor_status sr_search_advance(sartor_context *ctx, sr_study *study, void *user, bool *finished) {
-    const sr_search *search = user;
-    *finished = false;
+/* One generation's end, and the next one's start. */
+static sartor_status step(sartor_context *ctx, sr_study *study, const sr_search *search,
+                          bool *finished) {
     int now, ended, total;
     SR_TRY(latest_generation(ctx, study, &now));
     SR_TRY(latest(ctx, study, "SELECT max(number) FROM generation", &ended));
@@ -454,11 +445,21 @@ sartor_status sr_search_advance(sartor_context *ctx, sr_study *study, void *user
         if (s.open > 0) return SARTOR_OK;
         SR_TRY(end_generation(ctx, study, search, now));
         sr_search_prune(ctx, study);
-        ended = now;
     }
-    if (search->jobs_only || now + 1 >= total) {
-        *finished = true;
-        return SARTOR_OK;
-    }
-    return start_generation(ctx, study, search, now + 1);
+    *finished = search->jobs_only || now + 1 >= total;
+    return *finished ? SARTOR_OK : start_generation(ctx, study, search, now + 1);
+}
+
+/* Called when no job is open. */
+sartor_status sr_search_advance(sartor_context *ctx, sr_study *study, void *user, bool *finished) {
+    const sr_search *search = user;
+    /* Where nothing is trained or measured, there will be no jobs to wait for. */
+    const bool jobs = sr_search_needs(&search->settings, SR_TRAINED) ||
+                      sr_search_needs(&search->settings, SR_MEASURED);
+    *finished = false;
+    do {
+        if (sr_interrupted(ctx)) return sr_fail(ctx, SARTOR_INTERRUPTED, "interrupted");
+        SR_TRY(step(ctx, study, search, finished));
+    } while (!jobs && !*finished);
+    return SARTOR_OK;
 }

@@ -21,7 +21,7 @@ static sartor_status read_best(sartor_context *ctx, sr_study *study, sr_progress
     sr_population p;
     bool *in_front;
     SR_TRY(sr_answer_population(ctx, study, w->search, false, &p, &in_front));
-    for (int k = 0; k < p.objectives; k++) w->best[k] = NAN;
+    for (int k = 0; k < w->search->settings.n_objectives; k++) w->best[k] = NAN;
     for (int i = 0; i < p.n; i++)
         for (int k = 0; in_front[i] && k < p.objectives; k++)
             w->best[k] = fmin(w->best[k], p.raw[i * p.objectives + k]);

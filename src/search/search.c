@@ -157,6 +157,16 @@ static char *own_program(void) {
     return strdup(path);
 }
 
+/* The last to close a study that it may write folds the write-ahead log into the file, so that the
+ * study is one file again. What goes wrong here is nobody's failure. */
+static void gather(const char *path) {
+    sr_study *study = NULL;
+    sartor_context *ctx = sartor_context_create();
+    if (ctx != NULL && sr_study_open(ctx, path, SR_STUDY_WRITE, &study) == SARTOR_OK)
+        sr_study_close(&study);
+    sartor_context_destroy(&ctx);
+}
+
 sartor_status sr_search_supervise(sartor_context *ctx, const char *path, const char *program,
                                   int workers, bool mixed, bool jobs_only,
                                   sartor_study_progress_fn progress, void *user) {
@@ -180,6 +190,7 @@ sartor_status sr_search_supervise(sartor_context *ctx, const char *path, const c
                                : sr_fail(ctx, SARTOR_IO, "the sartor program was not found");
     sr_progress_end(&watch);
     free(own);
+    gather(path);
     return status;
 }
 

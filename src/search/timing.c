@@ -101,3 +101,16 @@ bool sr_timing_read(const char *text, sr_timing *t) {
     json_decref(root);
     return good;
 }
+
+sartor_status sr_expected_work(sartor_context *ctx, sr_study *study, const sr_genome *genome,
+                               double flops_per_token, int64_t tokens, double *work) {
+    static const double flops_per_second = 3e10; /* of a step, three times a forward pass */
+    char *text;
+    sr_timing timing;
+    SR_TRY(sr_study_get(ctx, study, SR_FACT_TIMING, &text));
+    *work = sr_timing_read(text, &timing) ? sr_timing_of(&timing, genome)
+                                          : 3 * flops_per_token / flops_per_second;
+    *work *= (double)tokens;
+    free(text);
+    return SARTOR_OK;
+}

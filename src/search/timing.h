@@ -4,6 +4,7 @@
 #define SR_SEARCH_TIMING_H
 
 #include "search/settings.h"
+#include "study/study.h"
 
 typedef struct sr_timing {
     double base;                 /* seconds per token: embedding, loss, optimiser */
@@ -19,5 +20,12 @@ double sr_timing_of(const sr_timing *timing, const sr_genome *genome);
 json_t *sr_timing_json(const sr_timing *timing);
 /* False where `text` is no timing. */
 bool sr_timing_read(const char *text, sr_timing *timing);
+
+/* What training a genome is expected to take: seconds where the study's machine was timed, else in
+ * proportion to FLOPs. The cost of jobs. */
+sartor_status sr_expected_work(sartor_context *ctx, sr_study *study, const sr_genome *genome,
+                               double flops_per_token, int64_t tokens, double *work);
+
+#define SR_FACT_TIMING "timing" /* of the study: sr_timing_json() */
 
 #endif

@@ -42,7 +42,8 @@ sartor_status sr_sql_fail(sartor_context *ctx, const sr_study *study, int code, 
     case SQLITE_NOMEM:
         return sr_fail(ctx, SARTOR_MEMORY, "%s: not enough memory to %s", path, doing);
     case SQLITE_ERROR: /* a file may claim to be a study and lack a table or column */
-        if (strncmp(text, "no such ", 8) == 0)
+        if (strncmp(text, "no such ", 8) == 0 || strstr(text, "has no column") != NULL ||
+            strcmp(text, "unsupported file format") == 0)
             return sr_fail(ctx, SARTOR_FORMAT, "%s: is corrupted (%s)", path, text);
         break;
     default:

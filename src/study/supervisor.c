@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LINE = 1024, HOST = 64, ROUND_MS = 100, MOST_IDLE_DEATHS = 10 };
+enum { LINE = 1024, HOST = 64, ROUND_MS = 100, MOST_IDLE_DEATHS = 5 };
 static const double poll_every = 0.25, first_pause = 0.1, longest_pause = 2, quick = 5,
                     patience = 30; /* seconds; a death sooner than `quick` is a quick one */
 
