@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# From nothing to a trained model that writes, on a fresh Debian 12: installs what it needs, builds,
-# gets a small corpus of English books, looks at an architecture, trains it, measures it and samples
-# from it. At most 5 minutes on 2 cores once the packages are downloaded.
+# From nothing to a Pareto front of architectures, on a fresh Debian 12: installs what it needs,
+# builds, gets a small corpus of English books, evolves small architectures on it, draws the report,
+# then trains the best one for longer and lets it write. At most 8 minutes on 2 cores once the packages
+# are downloaded.
 #
 #     scripts/demo.sh
 #
 # Everything lies in build/demo, data/small and out/demo. Run again, it continues where it was
-# stopped; when the model is done, it only measures and samples.
+# stopped; when all is done, it only shows.
 set -eu
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 out=out/demo
 export SARTOR_CACHE=$PWD/$out/cache
-arch="lfm2 --livs 12 --width 128 --head-dim 32 --context 256"
+study=$out/books.study
+sizes="--livs 8 --width 64 --head-dim 16 --context 128"
 
 say() { printf '\n== %s ==\n\n' "$1"; }
 
@@ -43,35 +45,40 @@ echo "build/demo/src/cli/sartor is ready after $SECONDS s"
 say "Text: two Bible translations and Pride and Prejudice"
 scripts/get-text.sh small data/small
 
-say "An architecture: short convolutions and a few attention units, as in LFM2"
+say "What a standard design costs at the size of this search"
 # shellcheck disable=SC2086
-show inspect $arch --vocab 2048
+show inspect transformer++ $sizes
 
-say "A vocabulary of 2048 pieces"
-show tokenizer --data data/small --vocab 2048 --out "$out/pieces.model"
-
-# bf16 is fast where the processor multiplies it; without it there is time for fewer steps.
-precision=f32 steps=500
-if grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo; then precision=bf16 steps=1500; fi
-say "Training: about 2 minutes on 2 cores"
+say "Searching: small, good, and with little to remember while it writes"
+# Three standard designs are in the first population, to be beaten.
 # shellcheck disable=SC2086
-show train --arch $arch --tokenizer "$out/pieces.model" --data data/small --out "$out/run" \
-    --steps $steps --precision $precision
+show search --study "$study" --data data/small --objectives bpb,params,cache $sizes --batch 4 \
+    --lr 0.004 --train-tokens 200k --population 10 --generations 6 --quiet \
+    --seed-with transformer++,striped-mamba,lfm2
 
-say "Measuring it on chapters that it has not seen"
-show eval "$out/run" --data data/small --split test --quiet
+say "The report"
+show report "$study"
+
+say "The best one, trained for longer"
+# The front is sorted by bits per byte.
+best=$(build/demo/src/cli/sartor front "$study" --json |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["front"][0]["trial"])')
+show show "$study" "$best" --save "$out/best.json"
+# shellcheck disable=SC2086
+show train --arch "$out/best.json" $sizes --data data/small --out "$out/run" --batch 8 --lr 0.004 \
+    --tokens 1M --quiet
 
 say "Letting it write"
-show generate "$out/run" --prompt "It is a truth universally acknowledged, that" --tokens 120 --seed 1 \
-    --quiet
+show generate "$out/run" --prompt "And he said unto them, " --tokens 300 --temperature 0.7 --seed 1 --quiet
 echo
 
 say "Next"
 cat <<TEXT
-Done in $SECONDS s. Try (with build/demo/src/cli/sartor in your PATH):
-  sartor generate $out/run --prompt "In the beginning" --temperature 0.6 --seed 2
-  sartor inspect "(SA-1 GMemless)x6" --width 256       what another architecture would cost
-  sartor list livs                                     the units that architectures are made of
-  sartor train --arch striped-mamba --data YOUR-TEXT/ --out out/mine
-and read docs/manual.md.
+Done in $SECONDS s. Open the report in a browser: $study.html
+Try (with build/demo/src/cli/sartor in your PATH):
+  sartor show $study                 how the search went
+  sartor finals $study --top 3 --tokens 1M
+                                     its best beside standard designs, on text that it never saw
+  sartor search --study my.study --data YOUR-TEXT/ --dry-run
+and read docs/tutorial.md: from a text file to a chosen model.
 TEXT

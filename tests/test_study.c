@@ -94,9 +94,16 @@ static void test_create_and_open(void **state) {
                  "s: cannot write: the file is read");
     put(study, "generations", "21");
     assert_true(has(reader, "generations", "21"));
+    sr_study_close(&study);
     sr_study_close(&reader);
-    sr_study_close(&study);
-    sr_study_close(&study);
+    sr_study_close(&reader);
+    /* Whoever was last: one complete file remains. */
+    assert_int_equal(file_size(in_folder("s-wal")), -1);
+    reader = open_study(in_folder("s"), SR_STUDY_READ);
+    assert_true(has(reader, "generations", "21"));
+    sr_study_close(&reader);
+    assert_int_equal(file_size(in_folder("s-wal")), -1);
+    assert_int_equal(file_size(in_folder("s-shm")), -1);
 }
 
 static void test_settings(void **state) {

@@ -84,20 +84,20 @@ static sartor_status run_interrupt(sartor_context *inner, sr_worker *worker, voi
     return sr_interrupted(inner) ? sr_fail(inner, SARTOR_INTERRUPTED, "saved") : SARTOR_OK;
 }
 
-/* Another worker takes the job away; whatever is returned is dropped. */
+/* Another worker takes the job away; whatever is returned is dropped. `wait`: until told. */
 static sartor_status run_stolen(sartor_context *inner, sr_worker *worker, void *data,
                                 const sr_job *job, json_t **result) {
     (void)data;
     if (job->attempt > 1) {
-        *result = json_string("second");
+        *result = json_object();
         return SARTOR_OK;
     }
     sr_study *study = sr_worker_study(worker);
     sartor_status status =
         sr_run_sql(inner, study, NULL, "UPDATE job SET attempt = 2, state = 'waiting'", "");
     double end = sr_seconds() + 20;
-    while (!sr_interrupted(inner) && sr_seconds() < end) sleep_ms(5);
-    *result = json_string(sr_interrupted(inner) ? "first, told" : "first, not told");
+    while (member(job, "wait") != 0 && !sr_interrupted(inner) && sr_seconds() < end) sleep_ms(5);
+    *result = json_object();
     return status;
 }
 
@@ -133,8 +133,12 @@ static sartor_status store_bad(sartor_context *c, sr_study *study, void *data, c
 }
 
 static const sr_job_kind kinds[] = {
-    {"count", run_count, store_count},    {"killer", run_killer, NULL}, {"fail", run_fail, NULL},
-    {"interrupt", run_interrupt, NULL},   {"stolen", run_stolen, NULL}, {"watch", run_watch, NULL},
+    {"count", run_count, store_count},
+    {"killer", run_killer, NULL},
+    {"fail", run_fail, NULL},
+    {"interrupt", run_interrupt, NULL},
+    {"stolen", run_stolen, store_count},
+    {"watch", run_watch, NULL},
     {"unstorable", run_count, store_bad},
 };
 
@@ -322,10 +326,15 @@ static void test_heart(void **state) {
     add(study, "watch", "x", "{}");
     good(work(in_folder("s"), NULL, 0.5, &u));
     assert_int_equal(number(study, "SELECT result = 'true' FROM job"), 1);
-    run_sql(study, "DELETE FROM attempt; DELETE FROM job");
-    add(study, "stolen", "y", "{}");
-    good(work(in_folder("s"), NULL, 0.5, &u));
-    assert_int_equal(number(study, "SELECT result = '\"second\"' AND attempt = 3 FROM job"), 1);
+    for (int wait = 0; wait < 2; wait++) { /* found when storing, and by the heart */
+        run_sql(study, "DELETE FROM attempt; DELETE FROM job; DELETE FROM event");
+        add(study, "stolen", "y", wait ? "{\"wait\": 1}" : "{\"wait\": 0}");
+        double start = sr_seconds();
+        good(work(in_folder("s"), NULL, wait ? 0.5 : 600, &u));
+        assert_true(sr_seconds() - start < 15);
+        assert_int_equal(number(study, "SELECT state = 'done' AND attempt = 3 FROM job"), 1);
+        assert_int_equal(number(study, "SELECT count(*) FROM event WHERE what = 'stored'"), 1);
+    }
     sr_study_close(&study);
 }
 
@@ -572,12 +581,12 @@ static void test_dead_supervisor(void **state) {
     assert_int_equal(claim, SR_CLAIMED);
     sr_job_release(&job);
     assert_int_equal(gethostname(host, sizeof host), 0);
-    pid = fork();
-    if (pid == 0) _exit(0);
-    assert_int_equal(waitpid(pid, &result, 0), pid);
-    snprintf(sql, sizeof sql, "INSERT INTO worker VALUES ('gone~1', '%s', %d, '', '', 1, 1)", host,
-             (int)pid);
+    snprintf(sql, sizeof sql, "INSERT INTO worker VALUES ('gone~1', '%s', 1, '', '', 1, 1)", host);
     run_sql(study, sql);
+    snprintf(sql, sizeof sql, "%s/workers/gone~1", sr_study_folder(study)); /* nobody locks it */
+    FILE *pulse = fopen(sql, "w");
+    assert_non_null(pulse);
+    fclose(pulse);
     double start = sr_seconds();
     good(supervise(1, "60", NULL, NULL));
     assert_true(sr_seconds() - start < 30);

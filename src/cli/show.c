@@ -220,16 +220,30 @@ static void curve_cell(sr_table *table, const json_t *point, size_t index, bool 
     sr_table_cell(table, text);
 }
 
-/* A few points, evenly spread; the last one always. */
+/* The point of `curve` that stands at `index` among those that were validated; NULL: too few. */
+static const json_t *validated(const json_t *curve, size_t index) {
+    size_t i;
+    const json_t *point;
+    json_array_foreach(curve, i, point) if (json_is_number(json_array_get(point, 3)) &&
+                                            index-- == 0) return point;
+    return NULL;
+}
+
+/* A few points, evenly spread, of those with a validation where there are any. */
 static int print_curve(const json_t *curve) {
-    static const char *const headings[] = {"step", "tokens", "loss", "bits/byte"};
-    size_t n = json_array_size(curve), rows = n < CURVE_POINTS ? n : CURVE_POINTS;
+    static const char *const headings[] = {"step", "tokens", "loss", "val bits/byte"};
+    size_t all = json_array_size(curve), n = 0;
+    while (validated(curve, n) != NULL) n++;
+    const bool some = n > 0;
+    if (!some) n = all;
+    const size_t rows = n < CURVE_POINTS ? n : CURVE_POINTS;
     if (n == 0) return SR_EXIT_OK;
     printf("\nlearning curve\n");
     sr_table table = {.columns = 4, .numbers = true};
     for (int i = 0; i < table.columns; i++) sr_table_cell(&table, headings[i]);
     for (size_t i = 0; i < rows; i++) {
-        const json_t *point = json_array_get(curve, (i + 1) * n / rows - 1);
+        const size_t index = (i + 1) * n / rows - 1;
+        const json_t *point = some ? validated(curve, index) : json_array_get(curve, index);
         for (size_t k = 0; k < 4; k++) curve_cell(&table, point, k, k < 2);
     }
     return sr_table_print(&table);

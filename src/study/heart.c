@@ -72,7 +72,7 @@ static void wait_a_moment(sr_heart *heart) {
 
 static void *live(void *user) {
     sr_heart *heart = user;
-    double interval = fmin(fmax(heart->lease / 6, 0.05), 10), next = 0;
+    double interval = fmin(fmax(heart->lease / 6, 0.05), 1), next = 0;
     sr_study *study = NULL;
     sartor_context *ctx = sartor_context_create();
     pthread_mutex_lock(&heart->mutex);

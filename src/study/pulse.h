@@ -1,7 +1,8 @@
 /* The pulse of a worker: a few numbers in a file that outlive the process that wrote them.
  *
  * STUDY.d/workers/NAME is mapped into the worker, which stores where it is with plain atomic
- * stores; they are in the page cache at once, so that a supervisor reads them after any death. */
+ * stores; they are in the page cache at once, so that a supervisor reads them after any death. The
+ * worker holds a lock on the file, which ends with the process: who gets the lock knows it dead. */
 #ifndef SR_STUDY_PULSE_H
 #define SR_STUDY_PULSE_H
 
@@ -11,6 +12,7 @@
 typedef struct sr_pulse {
     _Atomic int64_t *field; /* job, attempt, step; NULL: no pulse is kept */
     char *path;
+    int lock; /* file descriptor */
 } sr_pulse;
 
 /* `folder`: STUDY.d. */
@@ -24,6 +26,9 @@ void sr_pulse_close(sr_pulse *pulse);
 /* From outside: the step at which the worker was in that attempt of that job; 0 when it was not yet
  * there or no pulse is left. Removes the file. */
 int64_t sr_pulse_take(const char *folder, const char *name, int64_t job, int64_t attempt);
+
+/* Whether the worker of that name left a pulse and lives no more. */
+bool sr_pulse_is_dead(const char *folder, const char *name);
 
 /* Names become file names: 1 to 200 letters, digits, and "-_.~@+=", no dot first. */
 bool sr_pulse_name_good(const char *name);

@@ -138,9 +138,7 @@ static sartor_status connect_copy(sartor_context *ctx, sr_study *study, const ch
         return sr_fail(ctx, SARTOR_MEMORY, "%s: not enough memory", study->path);
     sartor_status status = sr_study_connect(ctx, study, name, SQLITE_OPEN_READWRITE);
     free(name);
-    SR_TRY(status);
-    int code = sqlite3_exec(study->db, "PRAGMA query_only = ON", NULL, NULL, NULL);
-    return code == SQLITE_OK ? SARTOR_OK : sr_sql_fail(ctx, study, code, "open");
+    return status;
 }
 
 /* ---- the three ways ---- */
@@ -163,15 +161,29 @@ static sartor_status connect_frozen(sartor_context *ctx, sr_study *study) {
     return status;
 }
 
+/* Able to write where that is allowed, for the log's sake alone: whoever closes a study last puts
+ * its log away, and a connection that can only read would leave it there. */
+static sartor_status connect_any(sartor_context *ctx, sr_study *study, sr_study_header *header) {
+    SR_TRY(sr_study_connect(ctx, study, study->path, SQLITE_OPEN_READWRITE));
+    return sr_study_header_read(ctx, study, header);
+}
+
+static sartor_status forbid_writing(sartor_context *ctx, sr_study *study) {
+    int code = sqlite3_exec(study->db, "PRAGMA query_only = ON", NULL, NULL, NULL);
+    return code == SQLITE_OK ? SARTOR_OK : sr_sql_fail(ctx, study, code, "open");
+}
+
 sartor_status sr_study_connect_reading(sartor_context *ctx, sr_study *study,
                                        sr_study_header *header) {
     if (access(study->path, R_OK) != 0)
         return sr_fail(ctx, SARTOR_IO, "%s: cannot open: %s", study->path, strerror(errno));
-    SR_TRY(sr_study_connect(ctx, study, study->path, SQLITE_OPEN_READONLY));
-    sartor_status status = sr_study_header_read(ctx, study, header);
-    int code = sqlite3_errcode(study->db) & 0xff;
-    if (status == SARTOR_OK || (code != SQLITE_CANTOPEN && code != SQLITE_READONLY)) return status;
-    sr_study_disconnect(study);
-    SR_TRY(connect_frozen(ctx, study));
-    return sr_study_header_read(ctx, study, header);
+    sartor_status status = connect_any(ctx, study, header);
+    int code = study->db != NULL ? sqlite3_errcode(study->db) & 0xff : SQLITE_CANTOPEN;
+    if (status != SARTOR_OK && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY)) {
+        sr_study_disconnect(study);
+        SR_TRY(connect_frozen(ctx, study));
+        status = sr_study_header_read(ctx, study, header);
+    }
+    SR_TRY(status);
+    return forbid_writing(ctx, study);
 }

@@ -24,8 +24,8 @@ sartor_status sr_study_create(sartor_context *ctx, const char *path, const json_
 
 typedef enum sr_study_mode { SR_STUDY_READ, SR_STUDY_WRITE } sr_study_mode;
 /* Opens an existing study; WRITE migrates an older schema forwards. READ works while a search runs,
- * from a read-only folder, and after a crash; nothing is written. SARTOR_IO, SARTOR_FORMAT (not a
- * study, corrupted), SARTOR_MISMATCH (newer). */
+ * from a read-only folder, and after a crash; the study stays what it is. SARTOR_IO, SARTOR_FORMAT
+ * (not a study, corrupted), SARTOR_MISMATCH (newer). */
 sartor_status sr_study_open(sartor_context *ctx, const char *path, sr_study_mode mode,
                             sr_study **study);
 void sr_study_close(sr_study **study);

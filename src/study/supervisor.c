@@ -320,25 +320,23 @@ static sartor_status supervise(sr_supervisor *s) {
 /* ---- before ---- */
 
 /* Workers of an earlier time on this machine, that died with their supervisor, need no lease to run
- * out. Where a process of that number is there again, it does. */
+ * out. */
 static sartor_status take_back_orphans(sr_supervisor *s, sr_study *study) {
     for (;;) {
         sr_query rows;
         char name[256] = "";
         int64_t job;
         SR_TRY(sr_sql(s->ctx, study, &rows,
-                      "SELECT worker.name, worker.pid FROM job JOIN worker"
+                      "SELECT worker.name FROM job JOIN worker"
                       " ON worker.name = job.worker WHERE job.state = 'running' AND host = ?",
                       "s", s->host));
-        while (*name == '\0' && sr_next(&rows)) {
-            int64_t pid = sr_int(&rows, 1);
-            if (pid > 1 && pid <= INT32_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH &&
-                sr_text(&rows, 0) != NULL)
+        while (*name == '\0' && sr_next(&rows))
+            if (sr_text(&rows, 0) != NULL &&
+                sr_pulse_is_dead(sr_study_folder(study), sr_text(&rows, 0)))
                 snprintf(name, sizeof name, "%s", sr_text(&rows, 0));
-        }
         SR_TRY(sr_done(&rows));
         if (*name == '\0') return SARTOR_OK;
-        if (sr_pulse_name_good(name)) (void)sr_pulse_take(sr_study_folder(study), name, 0, 0);
+        (void)sr_pulse_take(sr_study_folder(study), name, 0, 0);
         SR_TRY(sr_job_take_back(s->ctx, study, name, "worker gone", &job));
         if (job == 0) return SARTOR_OK;
     }

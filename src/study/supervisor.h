@@ -2,8 +2,9 @@
  * kill them.
  *
  * A worker is a fresh process (fork and exec: OpenMP and SQLite do not survive a bare fork) that
- * gets SIGTERM when the supervisor dies. The supervisor itself only reads the study and counts
- * deaths; a job is given up after SR_MOST_CRASHES deaths in a row at the same step. */
+ * ends, as interrupted, when the supervisor dies: its name tells whose death to watch for. The
+ * supervisor itself only reads the study and counts deaths; a job is given up after SR_MOST_CRASHES
+ * deaths in a row at the same step. */
 #ifndef SR_STUDY_SUPERVISOR_H
 #define SR_STUDY_SUPERVISOR_H
 

@@ -74,6 +74,10 @@ static sartor_status begin(sr_worker *w) {
 
 /* ---- what becomes of a job ---- */
 
+static void tell_lost(const sr_worker *w, const sr_job *job) {
+    sr_log(w->ctx, "job %" PRId64 " moved on to another worker", job->id);
+}
+
 /* The result of a run, in one transaction with what the kind makes of it. */
 static sartor_status keep(sr_worker *w, const sr_job_kind *kind, const sr_job *job,
                           const json_t *result, const char *reason) {
@@ -86,7 +90,9 @@ static sartor_status keep(sr_worker *w, const sr_job_kind *kind, const sr_job *j
         sr_study_rollback(w->study);
         return status;
     }
-    return sr_study_commit(w->ctx, w->study);
+    SR_TRY(sr_study_commit(w->ctx, w->study));
+    if (!ours) tell_lost(w, job);
+    return SARTOR_OK;
 }
 
 /* As well as it goes: if it fails, the lease runs out. Leaves the recorded failure alone. */
@@ -114,7 +120,7 @@ static sartor_status settle(sr_worker *w, const sr_job_kind *kind, const sr_job 
     const char *message = sartor_error(inner);
     if (*message == '\0') message = sartor_status_name(status);
     if (lost) { /* somebody else has it, or it has been given up */
-        sr_log(w->ctx, "job %" PRId64 " moved on to another worker", job->id);
+        tell_lost(w, job);
         return SARTOR_OK;
     }
     if (status == SARTOR_OK || is_fault_of_job(status)) {
@@ -244,8 +250,7 @@ static sartor_status work(sr_worker *w) {
     if (sr_heart_orphan(&w->heart)) return interrupted(w);
     SR_TRY(sr_study_open(w->ctx, o->study, SR_STUDY_WRITE, &w->study));
     SR_TRY(sign_in(w));
-    if (w->heart.supervisor != 0)
-        SR_TRY(sr_pulse_open(w->ctx, sr_study_folder(w->study), w->name, &w->pulse));
+    SR_TRY(sr_pulse_open(w->ctx, sr_study_folder(w->study), w->name, &w->pulse));
     w->heart.study = o->study;
     w->heart.worker = w->name;
     w->heart.lease = o->lease;
