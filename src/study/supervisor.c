@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 enum { LINE = 1024, HOST = 64, ROUND_MS = 100, MOST_IDLE_DEATHS = 5 };
-static const double poll_every = 0.25, first_pause = 0.1, longest_pause = 2, quick = 5,
+static const double poll_every = 0.25, orphans_every = 2, first_pause = 0.1, longest_pause = 2,
+                    quick = 5,
                     patience = 30; /* seconds; a death sooner than `quick` is a quick one */
 
 /* A place for one worker process after the other. */
@@ -42,7 +43,7 @@ typedef struct sr_supervisor {
     int n, serial;
     char host[HOST];
     sr_study *reader;
-    double polled;
+    double polled, orphans_sought;
     bool stopping, killed;
     double stop_at;
     sartor_status status;
@@ -299,28 +300,14 @@ static bool look_after(sr_supervisor *s) {
     return any;
 }
 
-static sartor_status supervise(sr_supervisor *s) {
-    struct pollfd *fds;
-    SR_TRY(sr_alloc(s->ctx, (size_t)s->n, sizeof *fds, "workers", (void **)&fds));
-    s->status = SARTOR_OK;
-    for (;;) {
-        if (sr_interrupted(s->ctx))
-            stop(s, SARTOR_INTERRUPTED, "interrupted; run again to continue");
-        if (!look_after(s)) break;
-        wait_for_news(s, fds);
-        call_poll(s, false);
-        stop_hard(s);
-    }
-    free(fds);
-    call_poll(s, true);
-    if (s->status == SARTOR_OK) return SARTOR_OK;
-    return sr_fail(s->ctx, s->status, "%s", s->message);
+/* The deaths of own workers are counted: reap() sees them. */
+static bool is_own(const sr_supervisor *s, const char *name) {
+    for (int i = 0; i < s->n; i++)
+        if (strcmp(s->posts[i].name, name) == 0) return true;
+    return false;
 }
 
-/* ---- before ---- */
-
-/* Workers of an earlier time on this machine, that died with their supervisor, need no lease to run
- * out. */
+/* Workers on this machine that died with their supervisor need no lease to run out. */
 static sartor_status take_back_orphans(sr_supervisor *s, sr_study *study) {
     for (;;) {
         sr_query rows;
@@ -331,7 +318,7 @@ static sartor_status take_back_orphans(sr_supervisor *s, sr_study *study) {
                       " ON worker.name = job.worker WHERE job.state = 'running' AND host = ?",
                       "s", s->host));
         while (*name == '\0' && sr_next(&rows))
-            if (sr_text(&rows, 0) != NULL &&
+            if (sr_text(&rows, 0) != NULL && !is_own(s, sr_text(&rows, 0)) &&
                 sr_pulse_is_dead(sr_study_folder(study), sr_text(&rows, 0)))
                 snprintf(name, sizeof name, "%s", sr_text(&rows, 0));
         SR_TRY(sr_done(&rows));
@@ -342,12 +329,36 @@ static sartor_status take_back_orphans(sr_supervisor *s, sr_study *study) {
     }
 }
 
-static sartor_status begin(sr_supervisor *s) {
+/* Now and then: a worker that was killed a moment ago may still hold its lock. */
+static void look_for_orphans(sr_supervisor *s) {
     sr_study *study;
-    SR_TRY(sr_study_open(s->ctx, s->options->study, SR_STUDY_WRITE, &study));
-    sartor_status status = take_back_orphans(s, study);
+    if (sr_seconds() - s->orphans_sought < orphans_every) return;
+    s->orphans_sought = sr_seconds();
+    if (sr_study_open(s->ctx, s->options->study, SR_STUDY_WRITE, &study) != SARTOR_OK) return;
+    (void)take_back_orphans(s, study);
     sr_study_close(&study);
-    SR_TRY(status);
+}
+
+static sartor_status supervise(sr_supervisor *s) {
+    struct pollfd *fds;
+    SR_TRY(sr_alloc(s->ctx, (size_t)s->n, sizeof *fds, "workers", (void **)&fds));
+    s->status = SARTOR_OK;
+    for (;;) {
+        if (sr_interrupted(s->ctx))
+            stop(s, SARTOR_INTERRUPTED, "interrupted; run again to continue");
+        if (!look_after(s)) break;
+        wait_for_news(s, fds);
+        look_for_orphans(s);
+        call_poll(s, false);
+        stop_hard(s);
+    }
+    free(fds);
+    call_poll(s, true);
+    if (s->status == SARTOR_OK) return SARTOR_OK;
+    return sr_fail(s->ctx, s->status, "%s", s->message);
+}
+
+static sartor_status begin(sr_supervisor *s) {
     if (s->options->poll != NULL)
         SR_TRY(sr_study_open(s->ctx, s->options->study, SR_STUDY_READ, &s->reader));
     SR_TRY(sr_alloc(s->ctx, (size_t)s->n, sizeof *s->posts, "workers", (void **)&s->posts));

@@ -179,7 +179,7 @@ def study(seed=1, generations=18, population=16, livs=24, names=("bpb", "params"
                     "killed three times at step 12 (signal 9)"]))
                 t["values"] = {k: v for k, v in t["values"].items()
                                if k in ("params", "cache", "flops", "memory")}
-            elif t["values"]["params"] > 2.1e6:
+            elif t["values"]["params"] > 2.45e6:
                 t["feasible"] = False
             trials.append(t)
             backbones[number] = b
@@ -208,7 +208,7 @@ def study(seed=1, generations=18, population=16, livs=24, names=("bpb", "params"
                      "width": WIDTH, "head_dim": 32, "window": CONTEXT, "vocab": 256,
                      "tokenizer": "bytes", "tied": True, "train_tokens": 2000000, "batch": 8,
                      "learning_rate": 0.0008, "precision": "bf16", "threads": 1, "seed": seed,
-                     "limits": "params=2.1M", "data": "8f3a61c0d2b94e57", "pool": "paper",
+                     "limits": "params=2.45M", "data": "8f3a61c0d2b94e57", "pool": "paper",
                      "memory_limit": 1610612736},
         "state": {"done": sum(t["state"] == "done" for t in trials), "running": 0,
                   "failed": sum(t["state"] == "failed" for t in trials), "waiting": 0},

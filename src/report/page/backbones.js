@@ -103,7 +103,7 @@ function drawBackbone(box, trial) {
 
 function backboneFigure(trial) {
   const values = objectives.slice(0, 4).map((o) =>
-    el("span", null, `${o.name} `, el("b", null, show(o.name, valueOf(trial, o.name)))));
+    el("span", null, `${shortName(o.name)} `, el("b", null, show(o.name, valueOf(trial, o.name)))));
   const node = el("figure", {class: `backbone${isBaseline(trial) ? " baseline" : ""}`,
     "data-trial": trial.trial},
   el("figcaption", null, trialLink(trial), el("span", {class: "objectives"}, values)));
@@ -123,7 +123,12 @@ function makeBackbones() {
   }
   section.append(el("p", {class: "legend-row"}, familyLegend()));
   const list = el("div", {class: "backbones"});
-  const draw = (trialsToDraw) => list.replaceChildren(...trialsToDraw.map(backboneFigure));
+  const draw = (trialsToDraw) => {
+    list.replaceChildren(...trialsToDraw.map(backboneFigure));
+    // Columns as wide as the widest drawing.
+    const widest = d3.max([...list.querySelectorAll("svg")], (svg) => Number(svg.getAttribute("width")));
+    list.style.gridTemplateColumns = `repeat(auto-fill, minmax(min(100%, ${widest + 20}px), 1fr))`;
+  };
   const first = [...shown.filter((t) => !isBaseline(t)).slice(0, SHOWN_FIRST),
     ...shown.filter(isBaseline)];
   draw(first);

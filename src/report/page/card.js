@@ -25,10 +25,10 @@ function copyButton(text) {
 function valueTable(trial) {
   const rivals = baselines.filter((b) => b !== trial).slice(0, 3);
   const head = rivals.length === 0 ? null : el("thead", null, el("tr", null, el("th"), el("th"),
-    rivals.map((b) => el("th", {class: "number", scope: "col"}, `vs ${b.baseline}`))));
+    rivals.map((b) => el("th", {class: "number", scope: "col"}, `vs ${shortName(b.baseline)}`))));
   const rows = measures.map((m) => {
     const value = valueOf(trial, m);
-    return el("tr", null, el("th", {scope: "row"}, m),
+    return el("tr", null, el("th", {scope: "row", title: m}, shortName(m)),
       el("td", {class: "number strong"}, show(m, value)),
       rivals.map((b) => el("td", {class: "number"}, showChange(value, valueOf(b, m)) || "–")));
   });

@@ -59,6 +59,11 @@ function drawClasses(box, width) {
         el("p", null, `${binTitle(generations[k])}: ${r.counts[k]} of ${generations[k].total} LIVs, `
           + percent(s))))
       .on("mouseleave", hideTooltip);
+    if (x(1) - x(0) >= 30)
+      line.selectAll("text.heat-value").data(r.shares).enter().append("text")
+        .attr("class", (s) => `heat-value${strength(s) > 0.72 ? " strong" : ""}`)
+        .attr("x", (s, k) => (x(k) + x(k + 1)) / 2).attr("y", y + row / 2).attr("dy", "0.34em")
+        .attr("text-anchor", "middle").text((s) => s > 0 ? percent(s).replace(/\s*%/, "") : "");
     svg.append("text").attr("class", "tick").attr("x", width - plot.right + 10)
       .attr("y", y + row / 2).attr("dy", "0.34em")
       .text(`${percent(r.shares[0])} → ${percent(r.shares[r.shares.length - 1])}`);
@@ -77,7 +82,8 @@ function drawClasses(box, width) {
 function makeClasses() {
   const section = panel("classes");
   heading(section, "Classes by generation",
-    "Share of each class among the LIVs of a generation's trials: the stronger the colour, the more.");
+    "Share of each class among the LIVs of a generation's trials, in percent: the stronger the "
+    + "colour, the more.");
   if (!(data.classes || []).some((g) => Object.keys(g.counts).length > 0)) {
     empty(section, "No generation has trials yet.");
     return;

@@ -25,7 +25,8 @@ function drawCurves(box, width) {
   }
   const plot = {width, height: 400, left: 50, right: 20, top: 26, bottom: 46};
   const ends = lines.filter((l) => isBaseline(l.trial));
-  plot.right = Math.max(20, Math.min(150, 16 + 6.8 * (d3.max(ends, (l) => l.trial.baseline.length) || 0)));
+  plot.right = ends.length === 0 ? 20
+    : 14 + 7.5 * d3.max(ends, (l) => shortName(l.trial.baseline).length);
   const y = scaleOver(curveRange(lines), false, [plot.height - plot.bottom, plot.top], 0.04);
   const ticksY = y.ticks(7), textY = (v) => String(Number(v.toPrecision(6)));
   plot.left = tickRoom(ticksY.map(textY));
@@ -53,7 +54,7 @@ function drawCurves(box, width) {
   spread(names, plot.top, plot.height - plot.bottom);
   for (const n of names)
     svg.append("text").attr("class", "name baseline").attr("x", width - plot.right + 6)
-      .attr("y", n.y).attr("dy", "0.32em").text(n.l.trial.baseline);
+      .attr("y", n.y).attr("dy", "0.32em").text(shortName(n.l.trial.baseline));
 
   const update = () => drawn.classed("selected", (l) => l.trial === state.selected)
     .classed("pointed", (l) => l.trial === state.pointed)

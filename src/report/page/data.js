@@ -55,7 +55,7 @@ const curveOf = (trial) => own(data.curves, String(trial.trial)) || null;
 
 // "#12", and the name where it has one.
 const titleOf = (trial) =>
-  isBaseline(trial) ? `${trial.baseline} (#${trial.trial})` : `#${trial.trial}`;
+  isBaseline(trial) ? `${shortName(trial.baseline)} (#${trial.trial})` : `#${trial.trial}`;
 
 // The class names of a names list such as "(SA-3 GMemless)x3 GConv-1", repeats written out.
 function classNames(text) {

@@ -170,7 +170,7 @@ const hideTooltip = () => {
 
 // What is said of a trial one points at.
 function trialTooltip(trial) {
-  const rows = measures.map((m) => el("tr", null, el("th", null, m),
+  const rows = measures.map((m) => el("tr", null, el("th", null, shortName(m)),
     el("td", null, show(m, valueOf(trial, m)))));
   return [
     el("p", {class: "title"}, titleOf(trial), el("span", null, [

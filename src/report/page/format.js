@@ -40,28 +40,38 @@ function powerOf(kind, value) {
   return Math.max(first, Math.min(first + names.length - 1, power));
 }
 
-// Without an exponent where a person would not write one, and without useless zeros.
-function significant(value, digits) {
+// Without an exponent where a person would not write one. `keep`: with all its digits, so that
+// numbers in a column have equal length.
+function significant(value, digits, keep) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (size >= 1e7 || size < 1e-4) return value.toExponential(Math.max(0, digits - 2));
   const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
   const text = value.toFixed(Math.min(places, 12));
-  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+  return text.includes(".") && !keep ? text.replace(/\.?0+$/, "") : text;
 }
 
-function withPrefix(kind, value, digits) {
+function withPrefix(kind, value, digits, keep) {
   const power = powerOf(kind, value), {base, names, first, gap} = PREFIXES[kind];
   const name = names[power - first] || "";
-  const shown = Number.isInteger(value) && power === 0 ? String(value)
-    : significant(value / base ** power, digits);
+  const scaled = value / base ** power;
+  const shown = Number.isInteger(scaled) ? String(scaled) : significant(scaled, digits, keep);
   return (shown + (name ? gap + name : "")).replace("-", "\u2212");
 }
 
 // A value in a table or tooltip.
 function show(measure, value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  return withPrefix(measureKind(measure).kind, value, 4);
+  return withPrefix(measureKind(measure).kind, value, 4, true);
+}
+
+// Mean and standard deviation to the same decimal place, two digits of the latter.
+function showSpread(measure, mean, std) {
+  const {kind} = measureKind(measure);
+  if (kind !== "number" || powerOf(kind, mean) !== 0 || !(std > 0))
+    return `${show(measure, mean)} ± ${show(measure, std)}`;
+  const places = Math.max(0, Math.min(4, 1 - Math.floor(Math.log10(std))));
+  return `${mean.toFixed(places)} ± ${std.toFixed(places)}`.replace("-", "\u2212");
 }
 
 // A difference in percent of `from`, with sign; "" where it says nothing.
@@ -75,11 +85,14 @@ function showChange(value, from) {
   return size < 0.05 ? "±0\u202f%" : text;
 }
 
+// Names may be long: for heads of columns and rows.
+const shortName = (name) => name.length > 24 ? `${name.slice(0, 23)}…` : name || "(no name)";
+
 // What stands beside an axis: the name, and the unit where the ticks do not say it.
 function axisTitle(measure) {
   if (PSEUDO.has(measure)) return PSEUDO.get(measure).title;
-  const {unit} = measureKind(measure);
-  return unit ? `${measure} (${unit})` : measure;
+  const {unit} = measureKind(measure), name = shortName(measure);
+  return unit ? `${name} (${shortName(unit)})` : name;
 }
 
 // Axes that are no measures.

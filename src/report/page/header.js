@@ -70,7 +70,7 @@ function drawHeader() {
     el("div", {class: "tiles"}, objectives.map(bestTile),
       el("div", {class: "tile"}, el("span", {class: "label"}, "Pareto front"),
         el("span", {class: "value"}, String(front.length)),
-        el("span", {class: "more"}, `of ${trials.length - failed.length} that did not fail`)),
+        el("span", {class: "more"}, trials.length > 0 ? `of ${trials.length - failed.length} that did not fail` : "no trial yet")),
       hypervolumeTile()),
     settingsTable() || "");
   panel("made").textContent = `Made by sartor ${data.sartor || ""}${data.made ? `, ${data.made}` : ""}.`
@@ -78,8 +78,8 @@ function drawHeader() {
 }
 
 const SECTIONS = [["pareto", "Pareto front"], ["lineage", "Lineage"], ["curves", "Learning curves"],
-  ["parallel", "All measures"], ["front", "Front table"], ["finals", "Finals"],
-  ["hypervolume", "Hypervolume"], ["classes", "Classes"], ["backbones", "Backbones"],
+  ["hypervolume", "Hypervolume"], ["parallel", "All measures"], ["front", "Front table"],
+  ["finals", "Finals"], ["classes", "Classes"], ["backbones", "Backbones"],
   ["failed", "Failed"]];
 
 // Links to the panels that are shown.

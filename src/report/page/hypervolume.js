@@ -4,7 +4,7 @@ function drawHypervolume(box, width) {
   const points = data.hypervolume.map((value, generation) => ({generation, value}))
     .filter((p) => Number.isFinite(p.value));
   box.replaceChildren();
-  const plot = {width, height: 300, left: 60, right: 16, top: 26, bottom: 46};
+  const plot = {width, height: 250, left: 60, right: 16, top: 26, bottom: 46};
   const y = scaleOver(spanOf(points.map((p) => p.value)), false,
     [plot.height - plot.bottom, plot.top], 0.08);
   const ticksY = y.ticks(6), text = y.tickFormat(6);

@@ -3,7 +3,7 @@
 
 const lineage = {depth: 5};
 const MOST_ANCESTORS = 90;
-const NODE = {row: 64, apart: 34, radius: 6};
+const NODE = {apart: 150, radius: 6};
 
 // Trials within `depth` steps back, nearest first, and whether there are more.
 function ancestorsOf(trial, depth) {
@@ -41,26 +41,28 @@ function rowsOf(nodes) {
     .map(({key, values}) => ({generation: Number(key), trials: values}));
 }
 
-// Places each row under... above the middle of its children, at least `apart` from each other.
+// Places each row around its children, trials at least row.apart from each other. Of two parents one
+// is left and one right of the child: lines that skip rows then do not run through what is there.
 function placeRows(rows, left, right) {
   const at = new Map();
   const inside = new Set(rows.flatMap((r) => r.trials));
-  const centre = (left + right) / 2;
   for (const row of [...rows].reverse()) {
     const wish = new Map(row.trials.map((t) => {
       const below = childrenOf(t).map((n) => trialOf.get(n)).filter((c) => inside.has(c) && at.has(c));
-      return [t, below.length > 0 ? d3.mean(below, (c) => at.get(c).x) : centre];
+      const beside = (c) => {
+        const parents = [...new Set(c.parents)].filter((p) => inside.has(trialOf.get(p)));
+        return (parents.indexOf(t.trial) / Math.max(1, parents.length - 1) - 0.5)
+          * (parents.length > 1 ? NODE.apart * 0.7 : 0);
+      };
+      return [t, below.length > 0 ? d3.mean(below, (c) => at.get(c).x + beside(c))
+        : (left + right) / 2];
     }));
     row.trials.sort((a, b) => wish.get(a) - wish.get(b) || a.trial - b.trial);
     const n = row.trials.length;
-    row.apart = Math.min(90, n > 1 ? (right - left) / (n - 1) : 90);
-    const xs = [];
-    row.trials.forEach((t, i) => xs.push(Math.max(wish.get(t) - (n > 1 ? 0.5 * row.apart : 0),
-      i > 0 ? xs[i - 1] + row.apart : left)));
-    const shift = d3.mean(row.trials, (t) => wish.get(t)) - d3.mean(xs);
-    const moved = xs.map((x) => x + shift);
-    const over = Math.max(0, moved[n - 1] - right), under = Math.max(0, left - moved[0]);
-    row.trials.forEach((t, i) => at.set(t, {x: moved[i] - over + under, row}));
+    row.apart = n > 1 ? Math.min(NODE.apart, (right - left) / (n - 1)) : right - left;
+    const step = n > 1 ? row.apart : 0, half = step * (n - 1) / 2;
+    const middle = Math.max(left + half, Math.min(right - half, d3.mean(row.trials, (t) => wish.get(t))));
+    row.trials.forEach((t, i) => at.set(t, {x: middle - half + i * step, row}));
   }
   return at;
 }
@@ -80,10 +82,11 @@ function drawLineage(box, width, caption) {
     return;
   }
   const {nodes, cut} = ancestorsOf(trial, lineage.depth);
-  const rows = rowsOf(nodes), plot = {left: 62, right: 30, top: 20};
-  const at = placeRows(rows, plot.left + 20, width - plot.right);
-  const height = plot.top + rows.length * NODE.row - 10;
-  rows.forEach((row, i) => (row.y = plot.top + i * NODE.row + 8));
+  const rows = rowsOf(nodes), plot = {left: 62, right: 60, top: 22};
+  const at = placeRows(rows, plot.left + 20, width - plot.right - 50);
+  const rowHeight = Math.max(48, Math.min(70, 640 / rows.length));
+  const height = plot.top + (rows.length - 1) * rowHeight + 24;
+  rows.forEach((row, i) => (row.y = plot.top + i * rowHeight + 8));
   const svg = svgIn(box, width, height, `ancestors of ${titleOf(trial)}`);
   const codes = new Set();
 
@@ -98,18 +101,19 @@ function drawLineage(box, width, caption) {
     const to = at.get(child), y = to.row.y;
     const parents = [...new Set(child.parents)].map((n) => trialOf.get(n)).filter((p) => at.has(p));
     for (const parent of parents) {
-      const from = at.get(parent), start = from.row.y + NODE.radius, end = y - 26;
+      const from = at.get(parent), start = from.row.y + NODE.radius, end = y - 15;
       edges.append("path").attr("class", "descent").attr("data-child", child.trial)
         .attr("d", `M${from.x},${start}C${from.x},${(start + end) / 2} ${to.x},${(start + end) / 2} `
           + `${to.x},${end}V${y - NODE.radius - 1}`);
     }
     if (!child.operator || (parents.length === 0 && child !== trial)) continue;
-    const words = child.operator, wide = words.length * 5.6 + 6;
-    const room = to.row.trials.length === 1 || to.row.apart > wide;
+    const words = child.operator, wide = words.length * 6.4 + 14;
+    const room = to.row.apart > wide;
+    if (to.row.apart < 30) continue;
     const text = room ? words : shortOperator(words);
     if (!room) words.split("+").forEach((w) => codes.add(w));
-    labels.append("text").attr("class", "operator").attr("x", to.x)
-      .attr("y", y - 13).attr("text-anchor", "middle").text(text);
+    labels.append("text").attr("class", "operator").attr("x", to.x + 7)
+      .attr("y", y - 12).text(text);
   }
   for (const t of nodes) {
     const {x, row} = at.get(t), g = marks.append("g").attr("class", ["ancestor",
@@ -117,9 +121,9 @@ function drawLineage(box, width, caption) {
       t.state === "failed" ? "failed" : ""].join(" "));
     if (isBaseline(t)) g.append("path").attr("d", diamond(x, row.y, NODE.radius + 1));
     else g.append("circle").attr("cx", x).attr("cy", row.y).attr("r", NODE.radius);
-    if (row.trials.length === 1 || row.apart > 30)
-      g.append("text").attr("x", x).attr("y", row.y + 18).attr("text-anchor", "middle")
-        .text(t.trial);
+    if (row.apart > 44)
+      g.append("text").attr("class", "halo").attr("x", x + 10).attr("y", row.y).attr("dy", "0.34em")
+        .text(isBaseline(t) && row.apart > 120 ? titleOf(t) : `#${t.trial}`);
     g.on("mousemove", () => {
       point(t);
       showTooltip(d3.event, trialTooltip(t));
@@ -133,6 +137,7 @@ function drawLineage(box, width, caption) {
   }
   const key = [...codes].filter((w) => OPERATOR_CODES.has(w))
     .map((w) => `${OPERATOR_CODES.get(w)} ${w}`).join(", ");
+  box.scrollTop = box.scrollHeight;
   const count = nodes.length - 1;
   caption.textContent = (count === 0 ? `${titleOf(trial)} has no parents.`
     : `${titleOf(trial)} (bottom) and ${count} of its ancestors${cut ? "; older ones are left out" : ""}.`)

@@ -115,7 +115,7 @@ function drawParallel(box, width, tell) {
   const faint = colour("faint"), strong = colour("front"), named = colour("baseline");
   const drawOver = () => {
     foreground.clearRect(0, 0, width, plot.height);
-    traceAll(foreground, front, axes, {colour: strong, width: 1.5, alpha: 0.75});
+    traceAll(foreground, front, axes, {colour: strong, width: 1.5, alpha: front.length > 40 ? 0.4 : 0.75});
     traceAll(foreground, baselines, axes, {colour: named, width: 2, alpha: 1, dash: [7, 3]});
     const special = [state.selected, state.pointed].filter((t) => t);
     traceAll(foreground, special, axes, {colour: colour("ink"), width: 2.5, alpha: 1});
@@ -128,16 +128,10 @@ function drawParallel(box, width, tell) {
     traceAll(background, list, axes,
       {colour: faint, width: 1, alpha: list.length > 1500 ? 0.12 : list.length > 200 ? 0.35 : 0.6});
   };
-  let waiting = false;
   const refilter = () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      drawUnder();
-      drawOver();
-      tell();
-    });
+    drawUnder();
+    drawOver();
+    tell();
   };
   drawUnder();
   drawOver();
@@ -188,7 +182,7 @@ function makeParallel() {
   clear.addEventListener("click", () => {
     state.ranges.clear();
     redraw();
-    state.events.call("filter");
+    tellFilter();
   });
   parallelRedraw = redraw;
 }

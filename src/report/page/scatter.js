@@ -37,7 +37,7 @@ const spanOf = (values) => [d3.min(values), d3.max(values)];
 function squeezed({points}, axis) {
   const special = points.filter((p) => p.trial.front || isBaseline(p.trial)).map((p) => p[axis]);
   const [a, b] = spanOf(special), [low, high] = spanOf(points.map((p) => p[axis]));
-  return special.length > 2 && points.length > 20 && b - a < 0.3 * (high - low);
+  return special.length > 2 && points.length > 20 && b - a < 0.4 * (high - low);
 }
 
 function scatterDomains(found) {
@@ -80,15 +80,37 @@ function drawPoints(context, points, at) {
 
 const diamond = (x, y, r) => `M${x},${y - r}L${x + r},${y}L${x},${y + r}L${x - r},${y}Z`;
 
-// Names beside marks, moved apart and kept inside. `marks`: {x, y, text, class}.
-function drawNames(svg, marks, plot) {
-  const labels = marks.map((m) => ({...m, at: m.y, height: 15}));
-  const lanes = d3.nest().key((l) => Math.round(l.x / 130)).entries(labels);
-  for (const lane of lanes) spread(lane.values, plot.top, plot.height - plot.bottom);
-  for (const l of labels) {
-    const left = l.x + 12 + 6.8 * l.text.length > plot.width - plot.right + 8;
-    svg.append("text").attr("class", `name ${l.class}`).attr("x", l.x + (left ? -10 : 10))
-      .attr("y", l.y).attr("dy", "0.32em").attr("text-anchor", left ? "end" : "start").text(l.text);
+const overlap = (a, b) =>
+  Math.max(0, Math.min(a.x1, b.x1) - Math.max(a.x0, b.x0))
+  * Math.max(0, Math.min(a.y1, b.y1) - Math.max(a.y0, b.y0));
+
+// Names beside marks, each where it covers least of what is there. `marks`: {x, y, text, class,
+// optional};
+// `others`: places [x, y] of marks without a name.
+function drawNames(svg, marks, others, plot) {
+  const around = (x, y, r) => ({x0: x - r, x1: x + r, y0: y - r, y1: y + r});
+  const taken = [...marks.map((m) => around(m.x, m.y, 6)), ...others.map(([x, y]) => around(x, y, 4))];
+  const frame = {x0: plot.left, x1: plot.width - 2, y0: plot.top, y1: plot.height - plot.bottom};
+  for (const m of marks) {
+    const text = m.text.length > 28 ? `${m.text.slice(0, 27)}…` : m.text;
+    const node = svg.append("text").attr("class", `name ${m.class}`).text(text);
+    const width = Math.max(8, node.node().getBBox().width), height = 13;
+    let best = null, least = Infinity;
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, -1], [0, 1], [1, -0.8], [1, 0.8], [-1, -0.8],
+      [-1, 0.8], [1, -1.7], [1, 1.7], [-1, -1.7], [-1, 1.7]]) {
+      const x = dx > 0 ? m.x + 10 : dx < 0 ? m.x - 10 - width : m.x - width / 2, y = m.y + 15 * dy;
+      const box = {x0: x, x1: x + width, y0: y - height / 2, y1: y + height / 2};
+      const cost = d3.sum(taken, (t) => overlap(box, t)) + 3 * (width * height - overlap(box, frame))
+        + Math.hypot(dx, dy);
+      if (cost < least) [best, least] = [box, cost];
+    }
+    // In a crowd a name would stand at another's mark: pointing at the mark tells it.
+    if (m.optional && least > 12) {
+      node.remove();
+      continue;
+    }
+    taken.push(best);
+    node.attr("x", best.x0).attr("y", (best.y0 + best.y1) / 2).attr("dy", "0.32em");
   }
 }
 
@@ -108,7 +130,7 @@ function drawFinalMarks(svg, marks, at) {
 
 function finalTooltip(final) {
   return [el("p", {class: "title"}, finalTitle(final), el("span", null, " final training")),
-    el("table", null, finalMeasures().map((m) => el("tr", null, el("th", null, m),
+    el("table", null, finalMeasures().map((m) => el("tr", null, el("th", null, shortName(m)),
       el("td", null, showFinal(final, m)))))];
 }
 
@@ -134,7 +156,7 @@ function drawScatter(box, width, caption) {
   const domain = scatterDomains(found);
   scatter.logX = scatter.logX && domain.x[0] > 0;
   scatter.logY = scatter.logY && domain.y[0] > 0;
-  const plot = {width, height: Math.round(Math.max(380, Math.min(620, width * 0.62))), left: 60,
+  const plot = {width, height: Math.round(Math.max(460, Math.min(620, width * 0.62))), left: 60,
     right: 18, top: 26, bottom: 46};
   const y = scaleOver(domain.y, scatter.logY, [plot.height - plot.bottom, plot.top], 0.05);
   const ticksY = ticksOf(scatter.y, y, scatter.logY, 7);
@@ -169,7 +191,7 @@ function drawScatter(box, width, caption) {
   drawNames(svg, [
     ...named.map((p) => ({x: x(p.x), y: y(p.y), text: p.trial.baseline, class: "baseline"})),
     ...found.marks.map((m) => ({x: x(m.x.mean), y: y(m.y.mean), text: finalTitle(m.final),
-      class: "final"}))], plot);
+      class: "final", optional: !m.final.baseline}))], points.filter((p) => p.trial.front).map((p) => [x(p.x), y(p.y)]), plot);
 
   const ring = svg.append("circle").attr("class", "selected-ring").attr("r", 9);
   const pointed = svg.append("circle").attr("class", "pointed-ring").attr("r", 8);
@@ -206,7 +228,7 @@ function axisSelect(label, current, change) {
   const axes = [...measures, TRIAL_AXIS, GENERATION_AXIS];
   const node = el("select", {"aria-label": label, onchange: () => change(axes[node.selectedIndex])},
     axes.map((a) => el("option", {selected: a === current()},
-      PSEUDO.has(a) ? PSEUDO.get(a).title : a)));
+      PSEUDO.has(a) ? PSEUDO.get(a).title : shortName(a))));
   return {node: el("label", null, `${label} `, node),
     update: () => (node.selectedIndex = axes.indexOf(current()))};
 }
@@ -219,8 +241,9 @@ function check(label, current, change) {
 // Axes to begin with: the first two objectives; with one, what it cost, or the order of trials.
 function firstAxes() {
   scatter.y = quality === undefined ? GENERATION_AXIS : quality;
-  scatter.x = objectives.length > 1 && measures.includes(objectives[1].name) ? objectives[1].name
-    : measures.find((m) => m === "params" && m !== scatter.y) || TRIAL_AXIS;
+  const others = measures.filter((m) => m !== scatter.y);
+  const second = others.find((m) => objectiveOf.has(m)) || others.find((m) => m === "params");
+  scatter.x = second === undefined ? TRIAL_AXIS : second;
 }
 
 function fitAxes() {
@@ -260,6 +283,8 @@ function makeScatter() {
   const box = el("div", {class: "figure", id: "scatter"});
   section.append(el("p", {class: "legend"},
     el("span", null, el("i", {class: "key dot"}), "trial"),
+    trials.some((t) => t.feasible === false)
+      ? el("span", null, el("i", {class: "key ring"}), "beyond a limit") : null,
     el("span", null, el("i", {class: "key front"}), "front"),
     baselines.length > 0 ? el("span", null, el("i", {class: "key diamond"}), "baseline") : null,
     finals.length > 0 ? el("span", null, el("i", {class: "key square"}), "final, mean ± std")

@@ -20,10 +20,21 @@ function point(trial) {
   state.events.call("point");
 }
 
+// Told at most once a frame: dragging changes ranges faster than thousands of marks are drawn.
+let filterWaits = false;
+function tellFilter() {
+  if (filterWaits) return;
+  filterWaits = true;
+  requestAnimationFrame(() => {
+    filterWaits = false;
+    state.events.call("filter");
+  });
+}
+
 function restrict(measure, range) {
   if (range === null) state.ranges.delete(measure);
   else state.ranges.set(measure, range);
-  state.events.call("filter");
+  tellFilter();
 }
 
 function passes(trial) {

@@ -33,7 +33,7 @@ function sortable(columns, rows, first, onRow) {
     el("table", {class: "sortable"}, el("thead", null, el("tr", null, heads)), body)), fill};
 }
 
-const measureColumn = (m) => ({title: m, number: true, hint: axisTitle(m),
+const measureColumn = (m) => ({title: shortName(m), number: true, hint: axisTitle(m),
   value: (t) => valueOf(t, m), cell: (t) => show(m, valueOf(t, m))});
 
 // Clicking a row selects its trial; so does Enter.
@@ -56,9 +56,9 @@ function makeFrontTable() {
     return;
   }
   const columns = [
-    {title: "trial", value: (t) => t.trial, number: true, cell: (t) => `#${t.trial}`},
-    {title: "is", value: (t) => isBaseline(t) ? t.baseline : "", kind: "is",
-      cell: (t) => [isBaseline(t) ? t.baseline : "", t.front ? el("i", {class: "key front"}) : ""]},
+    {title: "trial", value: (t) => t.trial, kind: "is", cell: (t) => titleOf(t)},
+    {title: "front", value: (t) => t.front ? 0 : 1, kind: "is",
+      cell: (t) => t.front ? el("i", {class: "key front", title: "in the front"}) : "–"},
     {title: "gen", value: (t) => t.generation, number: true, cell: (t) => String(t.generation)},
     ...measures.map(measureColumn),
     {title: "backbone", value: (t) => t.names, kind: "backbone-cell",
@@ -82,7 +82,9 @@ function makeFrontTable() {
 function finalMeasures() {
   const plain = new Set(["trial", "id", "genome", "names", "baseline"]);
   const names = new Set(finals.flatMap((f) => Object.keys(f)).filter((k) => !plain.has(k)));
-  return [...names].filter((m) => finals.some((f) => finalValue(f, m) !== null));
+  const order = (m) => (measures.indexOf(m) + measures.length + 1) % (measures.length + 1);
+  return [...names].filter((m) => finals.some((f) => finalValue(f, m) !== null))
+    .sort((a, b) => order(a) - order(b));
 }
 
 function showFinal(final, measure) {
@@ -90,7 +92,7 @@ function showFinal(final, measure) {
   if (value === null) return "–";
   const runs = own(final, measure).values;
   if (!Array.isArray(runs)) return show(measure, value.mean);
-  return `${show(measure, value.mean)} ± ${show(measure, value.std)}`;
+  return showSpread(measure, value.mean, value.std);
 }
 
 function makeFinals() {
@@ -104,16 +106,21 @@ function makeFinals() {
   heading(section, "Finals", "The best of the front and the baselines, trained longer, several seeds each: "
     + "mean ± standard deviation.");
   const trialOfFinal = (f) => trialOf.get(f.trial);
+  const meanOf = (f, m) => (finalValue(f, m) || {mean: null}).mean;
+  const rivals = finals.filter((f) => f.baseline).slice(0, 3);
   const columns = [
     {title: "model", value: finalTitle, kind: "is", cell: (f) => [
       f.baseline ? el("b", null, f.baseline) : "",
       trialOfFinal(f) ? trialLink(trialOfFinal(f), `#${f.trial}`) : ""]},
-    ...names.map((m) => ({title: m, number: true, hint: axisTitle(m),
-      value: (f) => (finalValue(f, m) || {mean: null}).mean, cell: (f) => showFinal(f, m)})),
+    ...names.map((m) => ({title: shortName(m), number: true, hint: axisTitle(m), value: (f) => meanOf(f, m),
+      cell: (f) => showFinal(f, m)})),
+    ...rivals.map((r) => ({title: `vs ${shortName(r.baseline)}`, number: true, hint: `${names[0]} against it`,
+      value: (f) => f === r ? null : meanOf(f, names[0]),
+      cell: (f) => f === r ? "–" : showChange(meanOf(f, names[0]), meanOf(r, names[0])) || "–"})),
     {title: "seeds", number: true, value: runs, cell: (f) => runs(f) === null ? "–" : String(runs(f))},
     {title: "id", value: (f) => f.id, kind: "id", cell: (f) => f.id || "–"},
   ];
-  const table = sortable(columns, finals, 1 < columns.length - 2 ? 1 : 0, (final, tr) => {
+  const table = sortable(columns, finals, names.length > 0 ? 1 : 0, (final, tr) => {
     tr.classList.toggle("baseline", Boolean(final.baseline));
     if (trialOfFinal(final)) selectable(trialOfFinal(final), tr);
   });
