@@ -596,7 +596,7 @@ static void test_queries(void **state) {
     sr_study *study = new_study();
     sr_query rows, again;
     static const char sql[] = "SELECT ?, ?, ?, ?";
-    good(sr_sql(ctx, study, &rows, sql, "idds", INT64_C(-5), NAN, 0.5, NULL));
+    good(sr_sql(ctx, study, &rows, sql, "idds", INT64_C(-5), NAN, 0.5, (char *)NULL));
     assert_fails(sr_sql(ctx, study, &again, sql, "idds", INT64_C(1), 1.0, 1.0, "x"), SARTOR_LIBRARY,
                  "started twice");
     assert_false(sr_next(&again));

@@ -18,11 +18,15 @@ typedef enum sartor_survival {
 } sartor_survival;
 
 /* Whose weights are kept when a generation is done. */
-typedef enum sartor_keep { SARTOR_KEEP_FRONT = 0, SARTOR_KEEP_PARENTS, SARTOR_KEEP_ALL } sartor_keep;
+typedef enum sartor_keep {
+    SARTOR_KEEP_FRONT = 0,
+    SARTOR_KEEP_PARENTS = 1,
+    SARTOR_KEEP_ALL = 2
+} sartor_keep;
 
 /* How far a study is; pointers are valid during the call. */
 typedef struct sartor_study_progress {
-    int generation, generations; /* the one being evaluated, from 0; the total */
+    int generation, generations;            /* the one being evaluated, from 0; the total */
     int64_t done, running, failed, waiting; /* trials of the study */
     int64_t trials;                         /* expected in all */
     int64_t jobs_left;                      /* of any kind (finals, measurements) */
@@ -32,7 +36,7 @@ typedef struct sartor_study_progress {
     const double *best;  /* smallest value of each so far; NaN: none */
     double seconds_left; /* NaN: not known yet */
     /* The job that runs longest: */
-    const char *kind;   /* NULL: none runs */
+    const char *kind; /* NULL: none runs */
     int64_t step, steps;
     double loss;
 } sartor_study_progress;
@@ -41,28 +45,28 @@ typedef void (*sartor_study_progress_fn)(void *user, const sartor_study_progress
 typedef struct sartor_search_options {
     const char *study; /* file */
     sartor_text text;
-    const char *tokenizer;       /* NULL: bytes */
-    const char *objectives;      /* "bpb,params,cache" */
-    const char *algorithm;       /* "nsga2", "ga", "firefly", "random" */
+    const char *tokenizer;  /* NULL: bytes */
+    const char *objectives; /* "bpb,params,cache" */
+    const char *algorithm;  /* "nsga2", "ga", "firefly", "random" */
     sartor_survival survival;
     int population, generations; /* generations is a total: a larger one continues a study */
     sartor_sizes sizes;
-    int64_t train_tokens;        /* per trial, rounded up to whole steps */
+    int64_t train_tokens; /* per trial, rounded up to whole steps */
     int64_t batch;
     double learning_rate;
     sartor_precision precision;
-    const char *const *limits;   /* "params=2M" ... */
+    const char *const *limits; /* "params=2M" ... */
     int n_limits;
-    const char *seed_with;       /* "transformer++,lfm2"; NULL: none */
-    bool extended_pool;          /* all classes instead of the paper's 17 */
-    int threads;                 /* per trial */
+    const char *seed_with; /* "transformer++,lfm2"; NULL: none */
+    bool extended_pool;    /* all classes instead of the paper's 17 */
+    int threads;           /* per trial */
     uint64_t seed;
     sartor_keep keep;
-    int64_t memory_limit;        /* bytes that one trial may need; 0: the machine's */
-    double lease;                /* seconds after which a silent worker loses its job */
+    int64_t memory_limit; /* bytes that one trial may need; 0: the machine's */
+    double lease;         /* seconds after which a silent worker loses its job */
 
-    int workers;                 /* local processes; 0: one per core and `threads` */
-    const char *program;         /* the sartor program that workers run; NULL: this process' own */
+    int workers;         /* local processes; 0: one per core and `threads` */
+    const char *program; /* the sartor program that workers run; NULL: this process' own */
     sartor_study_progress_fn progress;
     void *progress_user;
 } sartor_search_options;
@@ -71,11 +75,11 @@ void sartor_search_defaults(sartor_search_options *options);
 /* What a search will take, before it starts; nothing is written. */
 typedef struct sartor_search_plan {
     int64_t trials;
-    double seconds;            /* estimated from a few measured steps, over all workers */
-    int64_t disk_bytes;        /* of weights and checkpoints under the keep policy */
-    int64_t memory_bytes;      /* of all workers at once, largest candidates */
+    double seconds;       /* estimated from a few measured steps, over all workers */
+    int64_t disk_bytes;   /* of weights and checkpoints under the keep policy */
+    int64_t memory_bytes; /* of all workers at once, largest candidates */
     int64_t largest_trial_bytes;
-    char excluded[512];        /* classes that the sizes exclude, and why; "" */
+    char excluded[512]; /* classes that the sizes exclude, and why; "" */
 } sartor_search_plan;
 sartor_status sartor_search_plan_make(sartor_context *context, const sartor_search_options *options,
                                       sartor_search_plan *plan);
@@ -100,9 +104,9 @@ sartor_status sartor_work(sartor_context *context, const sartor_work_options *op
 
 typedef struct sartor_finals_options {
     const char *study;
-    int top;         /* of the front, by quality; 8 */
-    int64_t tokens;  /* of training, each */
-    int seeds;       /* runs of each, 3 */
+    int top;               /* of the front, by quality; 8 */
+    int64_t tokens;        /* of training, each */
+    int seeds;             /* runs of each, 3 */
     const char *baselines; /* presets trained beside them; NULL: transformer++,striped-mamba,lfm2 */
     int workers;
     const char *program;

@@ -203,9 +203,10 @@ static void print_objectives(const json_t *trial) {
     const char *name;
     json_t *value;
     char number[SR_NUMBER_TEXT], text[512] = "";
-    json_object_foreach(json_object_get(trial, "objectives"), name, value) sr_append(
-        text, sizeof text, ", ", "%s %s", name,
-        sr_objective_text(name, json_is_number(value) ? json_number_value(value) : NAN, number));
+    json_object_foreach(json_object_get(trial, "objectives"), name, value) {
+        const double x = json_is_number(value) ? json_number_value(value) : NAN;
+        sr_append(text, sizeof text, ", ", "%s %s", name, sr_objective_text(name, x, number));
+    }
     if (text[0] != '\0') line("values", text);
 }
 
@@ -224,8 +225,9 @@ static void curve_cell(sr_table *table, const json_t *point, size_t index, bool 
 static const json_t *validated(const json_t *curve, size_t index) {
     size_t i;
     const json_t *point;
-    json_array_foreach(curve, i, point) if (json_is_number(json_array_get(point, 3)) &&
-                                            index-- == 0) return point;
+    json_array_foreach(curve, i, point) {
+        if (json_is_number(json_array_get(point, 3)) && index-- == 0) return point;
+    }
     return NULL;
 }
 

@@ -268,15 +268,15 @@ static sartor_status collect(collecting *c) {
     return status;
 }
 
-sartor_status sartor_study_report(sartor_context *ctx, const char *path, const char *page) {
+sartor_status sartor_study_report(sartor_context *ctx, const char *study, const char *path) {
     sr_question q;
     collecting c = {.ctx = ctx};
-    sartor_status status = sr_question_begin(ctx, path, &q);
+    sartor_status status = sr_question_begin(ctx, study, &q);
     c.study = q.study;
     c.search = q.search;
     if (status == SARTOR_OK) status = collect(&c);
     sr_question_end(&q);
-    if (status == SARTOR_OK) status = sr_report_write(ctx, c.root, page);
+    if (status == SARTOR_OK) status = sr_report_write(ctx, c.root, path);
     json_decref(c.root);
     free(c.front);
     free(c.genome);

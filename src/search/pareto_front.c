@@ -135,7 +135,7 @@ static rank_range range_of(const front_work *w, const uint32_t *ids, size_t n, i
 /* About the median of objective k over both sets, and below `most`: both parts get something. */
 static uint32_t split_rank(const front_work *w, const uint32_t *left, size_t nl,
                            const uint32_t *right, size_t nr, int k, uint32_t most) {
-    uint32_t sample[MEDIAN_SAMPLE];
+    uint32_t sample[MEDIAN_SAMPLE] = {0};
     for (int s = 0; s < MEDIAN_SAMPLE; s++) {
         size_t at = (nl + nr) * (size_t)s / MEDIAN_SAMPLE;
         uint32_t rank = rank_of(w, at < nl ? left[at] : right[at - nl], k);
