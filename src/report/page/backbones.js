@@ -3,7 +3,7 @@
 // computes a feature group to those that read it.
 
 const BOX = {width: 94, height: 19, step: 23, top: 6};
-const SHOWN_FIRST = 24;
+const SHOWN_FIRST = 40;
 
 const middleOf = (i) => BOX.top + i * BOX.step + BOX.height / 2;
 

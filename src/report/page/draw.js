@@ -65,8 +65,11 @@ function figure(box, where, draw) {
 }
 const redrawAll = () => redraws.forEach((redraw) => redraw());
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
-window.addEventListener("beforeprint", redrawAll);
-window.addEventListener("afterprint", redrawAll);
+for (const [event, printing] of [["beforeprint", true], ["afterprint", false]])
+  window.addEventListener(event, () => {
+    document.documentElement.classList.toggle("printing", printing);
+    redrawAll();
+  });
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
 

@@ -1,0 +1,287 @@
+#!/usr/bin/env python3
+"""Looks at the report page in a headless Chromium: what it draws for made-up studies (study.py), and
+what it does when one points, clicks, sorts and drags.
+
+    tests/report/run.py REPORT_WRITE [STUDY...]     studies: names in study.py; default: all
+
+Every page must load without an error, a warning of the browser, a request, or text that overlaps.
+Skipped (exit 77) where there is no Chromium.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+import study  # noqa: E402
+from browser import Browser  # noqa: E402
+
+FAILURES = []
+WIDTHS = (1000, 1600)
+
+# Texts of one drawing or of the head that overlap, or reach out of the window.
+OVERLAPS = """(() => {
+  const bad = [];
+  for (const svg of document.querySelectorAll("svg")) {
+    const texts = [...svg.querySelectorAll("text.tick, text.axis-title, text.axis-name, "
+      + "text.row-name, text.liv-name, text.liv-number, .ancestor text")].slice(0, 400).map((t) =>
+        [t.getBoundingClientRect(), t.textContent]).filter(([b]) => b.width > 0);
+    texts.forEach(([a, text], i) => texts.slice(i + 1).forEach(([b, other]) => {
+      const x = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const y = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      if (x > 1.5 && y > 3) bad.push(svg.getAttribute("aria-label") + ": " + text + " | " + other);
+    }));
+  }
+  if (document.documentElement.scrollWidth > window.innerWidth)
+    bad.push("the page is wider than the window");
+  return bad.slice(0, 8);
+})()"""
+
+
+def expect(what, found, wanted):
+    if found != wanted:
+        FAILURES.append("%s: found %r, expected %r" % (what, found, wanted))
+
+
+def expect_true(what, found):
+    if not found:
+        FAILURES.append(what)
+
+
+def count(page, selector):
+    return page.run("document.querySelectorAll(%s).length" % json.dumps(selector))
+
+
+def known(trial, measure):
+    return trial["values"].get(measure) is not None
+
+
+def clean(page, name):
+    expect(name + ": problems", page.problems, [])
+    expect(name + ": errors", page.run("sartorReport.errors()"), 0)
+    expect(name + ": foreign script", page.run("typeof window.hacked"), "undefined")
+
+
+def check_counts(page, name, data):
+    """What is drawn, counted from the data."""
+    trials, measures = data["trials"], [o["name"] for o in data["objectives"]]
+    front = [t for t in trials if t["front"]]
+    special = front + [t for t in trials if t["baseline"] and not t["front"]]
+    failed = [t for t in trials if t["state"] == "failed"]
+    shown = [t for t in special if str(t["trial"]) in data["backbones"]]
+    livs = [l for t in shown for l in data["backbones"][str(t["trial"])]]
+    if len(measures) > 1 and any(known(t, measures[0]) for t in trials):
+        both = [t for t in trials if known(t, measures[0]) and known(t, measures[1])]
+        expect(name + ": front points", count(page, ".front-point"), sum(t["front"] for t in both))
+        expect(name + ": baselines", count(page, ".baseline-mark"),
+               sum(bool(t["baseline"]) for t in both))
+        if len(both) > 0:
+            expect(name + ": line", count(page, "path.front-line[d]"), 1)
+    expect(name + ": finals marked", count(page, "g.final"),
+           sum(all(m in f for m in measures[:2]) for f in data["finals"]))
+    expect(name + ": rows of the front", count(page, "#front tbody tr"), len(special))
+    expect(name + ": rows of finals", count(page, "#finals tbody tr"), len(data["finals"]))
+    expect(name + ": failed", count(page, "#failed tbody tr"), min(50, len(failed)))
+    expect(name + ": finals shown", page.run("!document.getElementById('finals').hidden"),
+           len(data["finals"]) > 0)
+    if len(shown) <= 40:
+        expect(name + ": backbones", count(page, "figure.backbone"), len(shown))
+        expect(name + ": boxes", count(page, "g.liv rect"), len(livs))
+        expect(name + ": arcs", count(page, "path.weights"),
+               sum(l["weights_from"] is not None for l in livs))
+        expect(name + ": arrows", count(page, "g.reads .read-line"),
+               sum(len({r["from"] for r in l["reads"]}) for l in livs))
+    if len(data["classes"]) < 50:
+        classes = {c for g in data["classes"] for c in g["counts"]}
+        expect(name + ": cells", count(page, ".heat-cell"), len(classes) * len(data["classes"]))
+        expect(name + ": hypervolume", count(page, ".hypervolume-point"),
+               sum(h is not None for h in data["hypervolume"]))
+    expect(name + ": curves", count(page, "path.curve"),
+           sum(str(t["trial"]) in data["curves"] for t in special))
+    settings = count(page, ".settings dt")
+    expect(name + ": settings", settings, len(data["settings"]))
+
+
+def ancestors(data, number, depth):
+    """Edges among the trial and its ancestors within `depth` steps."""
+    trials = {t["trial"]: t for t in data["trials"]}
+    found, edge = {number}, [number]
+    for _ in range(depth):
+        edge = [p for n in edge for p in trials[n]["parents"] if p in trials and p not in found]
+        edge = list(dict.fromkeys(edge))
+        found |= set(edge)
+    return sum(p in found for n in found for p in set(trials[n]["parents"]))
+
+
+def check_actions(page, data):
+    """Pointing, clicking, sorting, dragging, as a reader would."""
+    trials = {t["trial"]: t for t in data["trials"]}
+    point = "document.querySelectorAll('.front-point')[3]"
+    number = page.run(point + ".__data__.trial.trial")
+    page.hover(point)
+    page.frames()
+    tip = page.run("document.getElementById('tooltip').hidden ? '' : "
+                   "document.getElementById('tooltip').textContent")
+    expect("pointed at", page.run("sartorReport.pointed()"), number)
+    expect_true("tooltip has the genome: " + tip, trials[number]["genome"] in tip)
+    expect_true("tooltip has the names: " + tip, trials[number]["names"] in tip)
+    page.click(point)
+    page.frames()
+    expect("selected by a click", page.run("sartorReport.selected()"), number)
+    expect("genome on the card", page.run("document.getElementById('genome').textContent"),
+           trials[number]["genome"])
+    expect("row marked", page.run("[...document.querySelectorAll('#front tr.selected')].map("
+                                  "r => Number(r.dataset.trial))"), [number])
+    expect("backbone marked", page.run("[...document.querySelectorAll('.backbone.selected')].map("
+                                       "r => Number(r.dataset.trial))"), [number])
+
+    deep = max(t["trial"] for t in data["trials"] if len(t["parents"]) == 2)
+    page.run("sartorReport.select(%d)" % deep)
+    expect("edges of the lineage", count(page, ".descent"), ancestors(data, deep, 5))
+    expect_true("operators of the lineage", count(page, "#lineage .operator") > 0)
+    parent = "document.querySelectorAll('.ancestor:not(.selected)')[0].firstElementChild"
+    wanted = page.run("Number(document.querySelectorAll('.ancestor:not(.selected)')[0]"
+                      ".textContent.replace('#', ''))")
+    page.click(parent)
+    page.frames()
+    expect("selected in the lineage", page.run("sartorReport.selected()"), wanted)
+
+    column = data["measures"].index("params") + 3
+    page.click("document.querySelectorAll('#front th button')[%d]" % column)
+    order = page.run("[...document.querySelectorAll('#front tbody tr')].map("
+                     "r => Number(r.dataset.trial))")
+    rows = [t for t in data["trials"] if t["front"] or t["baseline"]]
+    expect("sorted values", [trials[n]["values"]["params"] for n in order],
+           sorted(t["values"]["params"] for t in rows))
+    page.run("document.querySelectorAll('#front tbody tr')[1].focus()")
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="Enter", text="\r")
+    expect("selected by a key", page.run("sartorReport.selected()"), order[1])
+
+    values = sorted(t["values"]["params"] for t in data["trials"])
+    low, high = values[len(values) // 4], values[len(values) // 2]
+    page.run("sartorReport.restrict('params', [%d, %d])" % (low, high))
+    page.frames()
+    expect("matches", page.run("sartorReport.matches()"), sum(low <= v <= high for v in values))
+    expect("front outside", count(page, ".front-point.out"),
+           sum(t["front"] and not low <= t["values"]["params"] <= high for t in data["trials"]))
+    page.run("sartorReport.restrict('params', null)")
+    page.frames()
+    box = page.run("(() => { const b = document.querySelectorAll('#parallel .brush .overlay')[0];"
+                   "b.scrollIntoView({block: 'center'}); const r = b.getBoundingClientRect();"
+                   "return [r.x, r.y, r.width, r.height]; })()")
+    x, y = box[0] + box[2] / 2, box[1]
+    page.drag(x, y + 0.5 * box[3], x, y + 0.98 * box[3])
+    some = page.run("sartorReport.matches()")
+    expect_true("dragging keeps some of the trials: %d" % some, 0 < some < len(trials))
+    page.click("document.querySelector('#parallel .controls button')")
+    page.frames()
+    expect("all again", page.run("sartorReport.matches()"), len(trials))
+
+    page.run("sartorReport.axes('cache', 'decode')")
+    page.frames()
+    titles = page.run("[...document.querySelectorAll('#scatter .axis-title')].map("
+                      "t => t.textContent)")
+    expect("axes", titles, ["cache", "decode"])
+    ticks = page.run("[...document.querySelectorAll('#scatter .tick')].map(t => t.textContent)")
+    expect_true("units on the axes: %r" % ticks, any("KiB" in t or "MiB" in t for t in ticks) and
+                any("µs" in t for t in ticks))
+
+
+def check_hostile(page, data, text):
+    expect("script elements in the file", text.lower().count("<script"), 3)
+    back = json.loads(page.run("document.getElementById('data').textContent"))
+    for field in ("title", "settings", "objectives", "measures", "backbones"):
+        expect("hostile: %s comes back" % field, back[field], data[field])
+    expect("hostile: genomes", [t["genome"] for t in back["trials"]],
+           [t["genome"] for t in data["trials"]])
+    expect("title", page.run("document.querySelector('h1').textContent"), data["title"])
+    expect("images", count(page, "img"), 0)
+    for t in data["trials"]:
+        page.run("sartorReport.select(%d)" % t["trial"])
+
+
+def check_colours(page, name):
+    grounds = []
+    for dark in (False, True):
+        page.scheme(dark)
+        page.frames()
+        grounds.append(page.run("getComputedStyle(document.body).backgroundColor"))
+    page.scheme(False)
+    expect_true("%s: a dark ground of its own: %r" % (name, grounds), grounds[0] != grounds[1])
+
+
+def write(program, folder, name, data):
+    source, target = os.path.join(folder, name + ".json"), os.path.join(folder, name + ".html")
+    with open(source, "w", encoding="utf-8") as f:
+        json.dump(data, f)
+    subprocess.run([program, source, target], check=True, timeout=60)
+    with open(target, encoding="utf-8") as f:
+        text = f.read()
+    expect_true(name + ": the page without data is below 1 MB",
+                len(text) - os.path.getsize(source) < 1000000)
+    expect_true(name + ": the library's licence", "Redistributions in binary form" in text)
+    return target, text
+
+
+def check_refusals(program, folder):
+    """Data that is none, and a place that cannot be written."""
+    def run(data, target):
+        source = os.path.join(folder, "bad.json")
+        with open(source, "w", encoding="utf-8") as f:
+            json.dump(data, f)
+        done = subprocess.run([program, source, target], stderr=subprocess.PIPE, timeout=60)
+        return done.returncode, done.stderr.decode().count("\n")
+
+    target = os.path.join(folder, "bad.html")
+    for data in ([], {"version": 2}, {"version": 1, "objectives": [], "measures": []}):
+        expect("refused: %r" % data, run(data, target), (1, 1))
+    expect_true("nothing is written", not os.path.exists(target))
+    expect("no folder", run(study.empty(), os.path.join(folder, "none", "page.html")), (1, 1))
+
+
+def check_study(page, program, folder, name):
+    data = study.MAKERS[name]()
+    target, text = write(program, folder, name, data)
+    for width in WIDTHS:
+        label = "%s, %d pixels" % (name, width)
+        seconds = page.open(target, width)
+        print("%s: %d trials, %.1f MB, open after %.2f s" % (
+            label, len(data["trials"]), len(text) / 1e6, seconds))
+        clean(page, label)
+        check_counts(page, label, data)
+        expect(label + ": overlaps", page.run(OVERLAPS), [])
+    if name == "search":
+        check_actions(page, data)
+        check_colours(page, name)
+    if name == "hostile":
+        check_hostile(page, data, text)
+    if name == "large":
+        page.run("sartorReport.axes('cache', 'flops')")
+        page.run("sartorReport.restrict('bpb', [0, 2.4])")
+        page.frames()
+    clean(page, name + ", in the end")
+
+
+def main():
+    program = sys.argv[1]
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        print("no chromium")
+        return 77
+    folder = tempfile.mkdtemp(prefix="sartor-report-")
+    try:
+        check_refusals(program, folder)
+        with Browser(chromium) as page:
+            for name in sys.argv[2:] or study.MAKERS:
+                check_study(page, program, folder, name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for failure in FAILURES:
+        print("FAIL", failure[:600])
+    return 1 if FAILURES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
