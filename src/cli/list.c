@@ -4,6 +4,8 @@
 
 #include "genome/genome.h"
 #include "op/op.h"
+#include "search/algorithm.h"
+#include "search/objectives.h"
 #include <string.h>
 
 /* ---- LIV classes ---- */
@@ -124,6 +126,48 @@ static void kernels_table(void) {
     printf("\nSARTOR_ISA=base, avx2 or avx512 in the environment lowers what is used.\n");
 }
 
+/* ---- what a search is made of ---- */
+
+static const char *source_name(sr_objective_source source) {
+    return source == SR_TRAINED ? "trained" : source == SR_COMPUTED ? "computed" : "measured";
+}
+
+static json_t *objectives_json(void) {
+    json_t *list = json_array();
+    for (int i = 0; sr_objective_get(i) != NULL; i++) {
+        const sr_objective *o = sr_objective_get(i);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:s}", "name", o->name, "unit", o->unit,
+                                        "source", source_name(o->source), "summary", o->summary));
+    }
+    return list;
+}
+
+static void objectives_table(void) {
+    for (int i = 0; sr_objective_get(i) != NULL; i++) {
+        const sr_objective *o = sr_objective_get(i);
+        char text[256];
+        snprintf(text, sizeof text, "%s %s", o->unit, o->summary);
+        printf("%-8s %-9s ", o->name, source_name(o->source));
+        sr_print_wrapped(text, 19);
+    }
+}
+
+static json_t *algorithms_json(void) {
+    json_t *list = json_array();
+    for (int i = 0; sr_algorithm_get(i) != NULL; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "name", sr_algorithm_get(i)->name,
+                                              "summary", sr_algorithm_get(i)->summary));
+    return list;
+}
+
+static void algorithms_table(void) {
+    for (int i = 0; sr_algorithm_get(i) != NULL; i++) {
+        printf("%-8s ", sr_algorithm_get(i)->name);
+        sr_print_wrapped(sr_algorithm_get(i)->summary, 9);
+    }
+}
+
 static int run(const sr_command *self, int argc, char **argv) {
     static const struct {
         const char *name;
@@ -132,14 +176,18 @@ static int run(const sr_command *self, int argc, char **argv) {
     } kinds[] = {{"livs", livs_json, livs_table},
                  {"ops", ops_json, ops_table},
                  {"presets", presets_json, presets_table},
+                 {"objectives", objectives_json, objectives_table},
+                 {"algorithms", algorithms_json, algorithms_table},
                  {"kernels", kernels_json, kernels_table}};
     const char *what = NULL;
     bool json = false;
     const sr_option table[] = {
         SR_HEADING("What"),
-        SR_ARGUMENT("WHAT", &what,
-                    "livs: the LIV classes; ops: the operators they are made of; presets: "
-                    "architectures by name; kernels: instruction sets of this machine"),
+        SR_ARGUMENT(
+            "WHAT", &what,
+            "livs: the LIV classes; ops: the operators they are made of; presets: "
+            "architectures by name; objectives, algorithms: of searches; kernels: instruction sets "
+            "of this machine"),
         SR_HEADING("Output"),
         SR_FLAG("json", &json, "one line of JSON"),
         SR_END,
@@ -154,14 +202,15 @@ static int run(const sr_command *self, int argc, char **argv) {
         kinds[i].table();
         return sr_finish_output();
     }
-    return sr_usage_error(self, "WHAT is livs, ops, presets or kernels, not '%s'",
+    return sr_usage_error(self,
+                          "WHAT is livs, ops, presets, objectives, algorithms or kernels, not '%s'",
                           sr_shown(what, shown));
 }
 
 const sr_command sr_command_list = {
     .name = "list",
-    .summary = "list LIV classes, operators, presets or kernels",
-    .usage = "livs|ops|presets|kernels [--json]",
+    .summary = "list LIV classes, operators, presets, objectives and more",
+    .usage = "livs|ops|presets|objectives|algorithms|kernels [--json]",
     .about = "Prints a catalogue. LIV classes come with their number (as in a genome), name (as "
              "in a names list), five-integer operator code (featurizer, token mixing, sparsity, "
              "nonlinearity, channel mixing; op:CODE names a class too) and family; units of one "

@@ -47,26 +47,44 @@ static sartor_status largest(sartor_context *ctx, const sr_search_settings *s, i
     return status;
 }
 
-static sartor_status estimate(sartor_context *ctx, const sartor_search_options *o,
-                              const sr_search_settings *s, sartor_search_plan *plan) {
+/* Weights in f32; a running trial has a checkpoint with two moments beside them. A front is taken
+ * to be up to three times as large as the population; a row with its curve to take 8 KiB. */
+static int64_t disk(const sartor_search_options *o, int64_t elements, int64_t trials, int workers) {
+    const int64_t front = 3 * (int64_t)o->population;
+    const int64_t kept = o->keep == SARTOR_KEEP_ALL || trials < front ? trials : front;
+    return elements * (4 * kept + 16 * (int64_t)workers) + trials * 8192;
+}
+
+static int64_t count_trials(const sartor_search_options *o, const sr_search_settings *s) {
     const sr_evolution e = {.population = s->population,
                             .elites = sr_evolution_defaults().elites,
                             .survival = s->survival};
+    int64_t later = o->generations > 1 ? o->generations - 1 : 0;
+    return s->algorithm->children(&e, 0) + later * s->algorithm->children(&e, 1);
+}
+
+sartor_status sr_plan_disk(sartor_context *ctx, const sartor_search_options *o,
+                           const sr_search_settings *s, int64_t *bytes) {
+    int64_t training, elements;
+    *bytes = 0;
+    if (!sr_search_needs(s, SR_TRAINED)) return SARTOR_OK;
+    SR_TRY(largest(ctx, s, &training, &elements));
+    *bytes = disk(o, elements, count_trials(o, s), sr_search_workers(o->workers, o->threads));
+    return SARTOR_OK;
+}
+
+static sartor_status estimate(sartor_context *ctx, const sartor_search_options *o,
+                              const sr_search_settings *s, sartor_search_plan *plan) {
     int64_t elements;
     int workers = sr_search_workers(o->workers, o->threads);
-    plan->trials = s->algorithm->children(&e, 0);
-    if (o->generations > 1)
-        plan->trials += (int64_t)s->algorithm->children(&e, 1) * (o->generations - 1);
+    plan->trials = count_trials(o, s);
     SR_TRY(largest(ctx, s, &plan->largest_trial_bytes, &elements));
     plan->memory_bytes = plan->largest_trial_bytes * workers;
     if (sr_search_needs(s, SR_TRAINED)) {
         sr_timing timing;
         SR_TRY(sr_timing_measure(ctx, s, &timing));
         plan->seconds = seconds_of_trial(s, &timing) * (double)plan->trials / workers;
-        /* Weights in f32; a running trial has a checkpoint with two moments beside them. A front is
-         * about as large as the population. */
-        int64_t kept = o->keep == SARTOR_KEEP_ALL ? plan->trials : 3 * (int64_t)s->population;
-        plan->disk_bytes = elements * (4 * kept + 16 * (int64_t)workers) + plan->trials * 8192;
+        plan->disk_bytes = disk(o, elements, plan->trials, workers);
     }
     return SARTOR_OK;
 }

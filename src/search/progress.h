@@ -24,6 +24,9 @@ void sr_progress_end(sr_progress_watch *watch);
 sartor_status sr_search_supervise(sartor_context *ctx, const char *path, const char *program,
                                   int workers, bool mixed, bool jobs_only,
                                   sartor_study_progress_fn progress, void *user);
+/* What weights and checkpoints will take in STUDY.d (plan.c); 0 where nothing is trained. */
+sartor_status sr_plan_disk(sartor_context *ctx, const sartor_search_options *options,
+                           const sr_search_settings *settings, int64_t *bytes);
 /* 0: as many as the cores carry. */
 int sr_search_workers(int asked, int threads);
 

@@ -383,6 +383,19 @@ static sartor_status is_complete(making *m, bool *complete) {
     return sr_done(&rows);
 }
 
+static sartor_status tell_disk(making *m) {
+    int64_t bytes = 0;
+    sr_search_settings *s = malloc(sizeof *s);
+    if (s == NULL) return no_memory(m->ctx);
+    sartor_status status = sr_search_settings_read(m->ctx, m->settings, s);
+    if (status == SARTOR_OK) status = sr_plan_disk(m->ctx, m->options, s, &bytes);
+    free(s);
+    if (status == SARTOR_OK && bytes > 0)
+        sr_log(m->ctx, "weights and checkpoints will take up to about %" PRId64 " MiB in %s",
+               (bytes >> 20) + 1, sr_study_folder(m->study));
+    return status;
+}
+
 int sr_search_workers(int asked, int threads) {
     int cores;
     sartor_context *none = NULL;
@@ -396,6 +409,7 @@ sartor_status sartor_search(sartor_context *ctx, const sartor_search_options *o)
     bool complete = false;
     sartor_status status = make_study(&m);
     if (status == SARTOR_OK) status = is_complete(&m, &complete);
+    if (status == SARTOR_OK && !complete) status = tell_disk(&m);
     release(&m);
     if (status != SARTOR_OK || complete) return status;
     return sr_search_supervise(ctx, o->study, o->program, sr_search_workers(o->workers, o->threads),
