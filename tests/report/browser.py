@@ -48,12 +48,22 @@ class Browser:
             self.call(domain + ".enable")
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
+        # Its helpers write into the profile until they have ended: ask first.
+        try:
+            self.session = None
+            self.call("Browser.close")
+            self.process.wait(timeout=10)
+        except (OSError, RuntimeError, TimeoutError, subprocess.TimeoutExpired):
+            self.process.kill()
+            self.process.wait()
         self.log.close()
         os.close(self.to)
         os.close(self.source)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for _ in range(20):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not os.path.exists(self.folder):
+                break
+            time.sleep(0.1)
 
     def __enter__(self):
         return self

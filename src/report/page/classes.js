@@ -61,7 +61,7 @@ function drawClasses(box, width) {
       .on("mouseleave", hideTooltip);
     if (x(1) - x(0) >= 30)
       line.selectAll("text.heat-value").data(r.shares).enter().append("text")
-        .attr("class", (s) => `heat-value${strength(s) > 0.72 ? " strong" : ""}`)
+        .attr("class", (s) => `heat-value${strength(s) > 0.6 ? " strong" : ""}`)
         .attr("x", (s, k) => (x(k) + x(k + 1)) / 2).attr("y", y + row / 2).attr("dy", "0.34em")
         .attr("text-anchor", "middle").text((s) => s > 0 ? percent(s).replace(/\s*%/, "") : "");
     svg.append("text").attr("class", "tick").attr("x", width - plot.right + 10)

@@ -34,7 +34,7 @@ function drawCurves(box, width) {
   const x = scaleOver(curves.logX ? spanOf(xs) : [0, d3.max(xs)], curves.logX,
     [plot.left, width - plot.right], 0);
   const svg = svgIn(box, width, plot.height, "learning curves");
-  const tokens = (v) => withPrefix("number", v, 3);
+  const tokens = (v) => withPrefix("number", v, 3, {plain: 1e3});
   drawAxes(svg, plot,
     {scale: x, text: tokens, title: "tokens",
       ticks: curves.logX ? ticksOf("tokens", x, true, width / 90) : x.ticks(Math.max(3, width / 100))},

@@ -30,12 +30,12 @@ const PREFIXES = {
   number: {base: 1000, names: ["", "k", "M", "G", "T", "P", "E"], first: 0, gap: ""},
 };
 
-// The power of the base that a value is shown in. Numbers stay plain up to 9999.
-function powerOf(kind, value) {
+// The power of the base that a value is shown in. Numbers stay plain below `plain`.
+function powerOf(kind, value, plain = 1e4) {
   const {base, names, first} = PREFIXES[kind];
   const size = Math.abs(value);
   if (size === 0) return 0;
-  if (kind === "number" && size < 1e4) return 0;
+  if (kind === "number" && size < plain) return 0;
   const power = Math.floor(Math.log(size) / Math.log(base) + 1e-9);
   return Math.max(first, Math.min(first + names.length - 1, power));
 }
@@ -51,8 +51,8 @@ function significant(value, digits, keep) {
   return text.includes(".") && !keep ? text.replace(/\.?0+$/, "") : text;
 }
 
-function withPrefix(kind, value, digits, keep) {
-  const power = powerOf(kind, value), {base, names, first, gap} = PREFIXES[kind];
+function withPrefix(kind, value, digits, {keep = false, plain = 1e4} = {}) {
+  const power = powerOf(kind, value, plain), {base, names, first, gap} = PREFIXES[kind];
   const name = names[power - first] || "";
   const scaled = value / base ** power;
   const shown = Number.isInteger(scaled) ? String(scaled) : significant(scaled, digits, keep);
@@ -62,7 +62,7 @@ function withPrefix(kind, value, digits, keep) {
 // A value in a table or tooltip.
 function show(measure, value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  return withPrefix(measureKind(measure).kind, value, 4, true);
+  return withPrefix(measureKind(measure).kind, value, 4, {keep: true});
 }
 
 // Mean and standard deviation to the same decimal place, two digits of the latter.
@@ -126,5 +126,5 @@ function ticksOf(axis, scale, logarithmic, count) {
 
 function tickText(axis, value) {
   if (PSEUDO.has(axis)) return String(value);
-  return withPrefix(measureKind(axis).kind, Number(value.toPrecision(12)), 6);
+  return withPrefix(measureKind(axis).kind, Number(value.toPrecision(12)), 6, {plain: 1e3});
 }

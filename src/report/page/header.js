@@ -48,7 +48,8 @@ function hypervolumeTile() {
 function settingsTable() {
   const rows = Object.entries(data.settings || {});
   if (rows.length === 0) return null;
-  const text = (v) => typeof v === "boolean" ? (v ? "yes" : "no") : v === null ? "–" : String(v);
+  const text = (v) => typeof v === "boolean" ? (v ? "yes" : "no") : v === null ? "–"
+    : typeof v === "object" ? (Object.keys(v).length > 0 ? JSON.stringify(v) : "–") : String(v);
   return el("details", {class: "settings"},
     el("summary", null, `Settings (${rows.length})`),
     el("dl", null, rows.map(([name, value]) =>
@@ -70,7 +71,8 @@ function drawHeader() {
     el("div", {class: "tiles"}, objectives.map(bestTile),
       el("div", {class: "tile"}, el("span", {class: "label"}, "Pareto front"),
         el("span", {class: "value"}, String(front.length)),
-        el("span", {class: "more"}, trials.length > 0 ? `of ${trials.length - failed.length} that did not fail` : "no trial yet")),
+        el("span", {class: "more"}, trials.length > 0
+          ? `of ${trials.length - failed.length} that did not fail` : "no trial yet")),
       hypervolumeTile()),
     settingsTable() || "");
   panel("made").textContent = `Made by sartor ${data.sartor || ""}${data.made ? `, ${data.made}` : ""}.`

@@ -160,6 +160,8 @@ function drawParallel(box, width, tell) {
 
 function makeParallel() {
   const section = panel("parallel");
+  section.hidden = measures.length < 2;
+  if (section.hidden) return;
   const counted = trials.filter((t) => measures.some((m) => valueOf(t, m) !== null));
   const status = el("span", {class: "matches", id: "matches"});
   const clear = el("button", {type: "button", hidden: true}, "Show all");

@@ -191,7 +191,8 @@ function drawScatter(box, width, caption) {
   drawNames(svg, [
     ...named.map((p) => ({x: x(p.x), y: y(p.y), text: p.trial.baseline, class: "baseline"})),
     ...found.marks.map((m) => ({x: x(m.x.mean), y: y(m.y.mean), text: finalTitle(m.final),
-      class: "final", optional: !m.final.baseline}))], points.filter((p) => p.trial.front).map((p) => [x(p.x), y(p.y)]), plot);
+      class: "final", optional: !m.final.baseline}))],
+  points.filter((p) => p.trial.front).map((p) => [x(p.x), y(p.y)]), plot);
 
   const ring = svg.append("circle").attr("class", "selected-ring").attr("r", 9);
   const pointed = svg.append("circle").attr("class", "pointed-ring").attr("r", 8);
@@ -287,8 +288,8 @@ function makeScatter() {
       ? el("span", null, el("i", {class: "key ring"}), "beyond a limit") : null,
     el("span", null, el("i", {class: "key front"}), "front"),
     baselines.length > 0 ? el("span", null, el("i", {class: "key diamond"}), "baseline") : null,
-    finals.length > 0 ? el("span", null, el("i", {class: "key square"}), "final, mean ± std")
-      : null), box);
+    finals.length > 0 ? el("span", null, el("i", {class: "key square"}),
+      "final (longer training, test text), mean ± std") : null), box);
   redraw = figure(box, "the scatter plot", (width) => drawScatter(box, width, caption));
   controls.forEach((c) => c.update());
   state.events.on("filter.scatter", redraw);

@@ -17,7 +17,8 @@ function sortable(columns, rows, first, onRow) {
     const order = (a, b) => {
       const u = value(a), v = value(b);
       if (!known(u) || !known(v)) return known(v) - known(u);
-      return sign * (typeof u === "number" ? u - v : String(u).localeCompare(String(v), "en", {numeric: true}));
+      return sign * (typeof u === "number" ? u - v
+        : String(u).localeCompare(String(v), "en", {numeric: true}));
     };
     heads.forEach((h, i) => h.setAttribute("aria-sort",
       i !== sorting.column ? "none" : sorting.down ? "descending" : "ascending"));
@@ -103,8 +104,8 @@ function makeFinals() {
   const repeated = names.find((m) => finals.some((f) => Array.isArray((own(f, m) || {}).values)));
   const runs = (f) => repeated && Array.isArray((own(f, repeated) || {}).values)
     ? own(f, repeated).values.length : null;
-  heading(section, "Finals", "The best of the front and the baselines, trained longer, several seeds each: "
-    + "mean ± standard deviation.");
+  heading(section, "Finals", "The best of the front and the baselines, trained longer with several seeds and "
+    + "measured on the test text: mean ± standard deviation.");
   const trialOfFinal = (f) => trialOf.get(f.trial);
   const meanOf = (f, m) => (finalValue(f, m) || {mean: null}).mean;
   const rivals = finals.filter((f) => f.baseline).slice(0, 3);
