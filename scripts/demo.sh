@@ -64,9 +64,8 @@ say "The best one, trained for longer"
 best=$(build/demo/src/cli/sartor front "$study" --json |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["front"][0]["trial"])')
 show show "$study" "$best" --save "$out/best.json"
-# shellcheck disable=SC2086
-show train --arch "$out/best.json" $sizes --data data/small --out "$out/run" --batch 8 --lr 0.004 \
-    --tokens 1M --quiet
+show train --arch "$out/best.json" --data data/small --out "$out/run" --batch 8 --lr 0.004 --tokens 1M \
+    --quiet
 
 say "Letting it write"
 show generate "$out/run" --prompt "And he said unto them, " --tokens 300 --temperature 0.7 --seed 1 --quiet

@@ -89,11 +89,11 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_ARGUMENT("STUDY", &o.study, "the file of a study"),
         SR_HEADING("Finals"),
         SR_INT("top", "N", &top, "architectures of the front, the best in bits per byte first", 1,
-               100000),
+               10000),
         SR_SIZE("tokens", "N", &o.tokens, "tokens to train each on, rounded up to whole steps", 1,
                 SR_NO_LIMIT),
         SR_INT("seeds", "N", &seeds, "runs of each, with weights and data order of their own", 1,
-               1000),
+               64),
         SR_TEXT("baselines", "LIST", &o.baselines,
                 "presets to train beside them, with commas (default: "
                 "transformer++,striped-mamba,lfm2)"),

@@ -1,4 +1,5 @@
 /* sartor inspect: what an architecture is and costs, without training it. */
+#include "cli/arch_file.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/structure.h"
@@ -81,6 +82,7 @@ static int run(const sr_command *self, int argc, char **argv) {
     int64_t livs = 0, threads = 0;
     int precision = training.precision;
     bool json = false;
+    sr_sizes_of_arch_file(argc, argv, NULL, s);
     const sr_option table[] = {
         SR_HEADING("Model"),
         SR_ARGUMENT("ARCH", &q.arch,

@@ -144,7 +144,7 @@ static int run(const sr_command *self, int argc, char **argv) {
                 1, SR_NO_LIMIT),
         SR_HEADING("Workers"),
         SR_INT("workers", "W", &workers,
-               "processes on this machine (default: one per --threads cores)", 1, 1024),
+               "processes on this machine (default: its cores divided by --threads)", 1, 1024),
         SR_REAL("lease", "SECONDS", &o.lease,
                 "a worker that is silent for so long loses its trial to another", 1, 86400),
         SR_HEADING("Output"),
@@ -185,8 +185,11 @@ const sr_command sr_command_search = {
         "are recombined and mutated. The result is a front: architectures that no other beats in "
         "every objective. All of it lives in the study; worker processes train the trials. The "
         "same command continues a search that was stopped, by whatever, and does nothing more when "
-        "it is done; other settings are refused. The result depends on the settings and the seed "
-        "alone, not on how many workers ran or were killed. sartor work joins with more workers, "
+        "it is done; other settings are refused. The result depends on the settings and the seed, "
+        "not "
+        "on how many workers ran or were killed (measured speeds, where they are objectives, "
+        "differ "
+        "from run to run). sartor work joins with more workers, "
         "sartor show and sartor front look on. The defaults are for a laptop; the paper's own "
         "sizes are 24 LIVs, width 768, head dim 64, context 4096 and 1.3 billion tokens a trial, "
         "with a population of 16 over 18 generations.",

@@ -54,7 +54,7 @@ static void print_volumes(const json_t *volumes) {
     double before = n > 1 ? json_number_value(json_array_get(volumes, n - 2)) : 0;
     printf("%-*s%.4f  ", LABEL, "hypervolume", last);
     print_bars(volumes);
-    if (before > 0) printf("  (%+.1f %%)", 100 * (last / before - 1));
+    if (before > 0) printf("  (%+.1f %% in the last generation)", 100 * (last / before - 1));
     putchar('\n');
 }
 
@@ -322,14 +322,23 @@ static sartor_status save(sartor_context *ctx, const json_t *trial, const char *
     return status;
 }
 
-/* Sizes are not part of an ARCH: the command that trains the same model. */
-static void print_saved(const json_t *trial, const char *path) {
-    sartor_sizes s = sizes_of(trial);
-    printf("\nsaved as %s; to train it:\n  sartor train --arch %s --width %" PRId64
-           " --head-dim %" PRId64 " --window %" PRId64 " --context %" PRId64
-           "%s --data PATH... --out DIR\n",
-           path, path, s.width, s.head_dim, s.window, s.context,
-           s.tie_embeddings ? " --tie-embeddings" : "");
+/* The command that trains the same model under the study's settings; sizes are in the file. */
+static void print_saved(sartor_context *ctx, const char *study, const json_t *trial,
+                        const char *path) {
+    char *answer = NULL;
+    json_t *show =
+        sartor_study_show(ctx, study, &answer) == SARTOR_OK ? sr_answer_parse(answer) : NULL;
+    const json_t *settings = json_object_get(show, "settings");
+    const char *precision = json_string_value(json_object_get(settings, "precision"));
+    printf("\nsaved as %s; to train it as the study did, for longer:\n  sartor train --arch %s",
+           path, path);
+    if (settings != NULL)
+        printf(" --batch %" PRId64 " --lr %g --precision %s", sr_answer_int(settings, "batch"),
+               sr_answer_real(settings, "learning_rate"), precision != NULL ? precision : "f32");
+    const sartor_sizes sizes = sizes_of(trial);
+    printf("%s --data PATH... --out DIR\n", sizes.vocab != 257 ? " --tokenizer F" : "");
+    json_decref(show);
+    free(answer);
 }
 
 static int show_trial(sartor_context *ctx, const char *study, int64_t number, const char *path,
@@ -345,7 +354,7 @@ static int show_trial(sartor_context *ctx, const char *study, int64_t number, co
         code = sr_print_answer(answer);
     } else if (code == SR_EXIT_OK) {
         code = print_trial(ctx, trial);
-        if (code == SR_EXIT_OK && path != NULL) print_saved(trial, path);
+        if (code == SR_EXIT_OK && path != NULL) print_saved(ctx, study, trial, path);
         if (code == SR_EXIT_OK) code = sr_finish_output();
     }
     json_decref(trial);

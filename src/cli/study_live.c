@@ -86,7 +86,7 @@ static void tell_outlook(const sr_study_live *live, const sartor_study_progress 
 
 static void tell_job(const sartor_study_progress *p, char *line) {
     line[0] = '\0';
-    if (p->kind == NULL) return;
+    if (p->kind == NULL || p->steps == 0) return;
     sr_append(line, LINE, "  ", "%s", p->kind);
     if (p->steps > 0) sr_append(line, LINE, "  ", "step %" PRId64 "/%" PRId64, p->step, p->steps);
     if (p->steps > 0 && p->step > 0 && isfinite(p->loss))

@@ -1,4 +1,5 @@
 /* sartor train: trains a language model on text. */
+#include "cli/arch_file.h"
 #include "cli/live.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -46,6 +47,7 @@ static int run(const sr_command *self, int argc, char **argv) {
     int64_t livs = s->livs, threads = 0;
     int precision = o.precision;
     bool json = false, quiet = false;
+    sr_sizes_of_arch_file(argc, argv, "--arch", s);
     const sr_option table[] = {
         SR_HEADING("Model"),
         SR_TEXT("arch", "ARCH", &o.arch,

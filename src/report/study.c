@@ -20,8 +20,7 @@ typedef struct collecting {
     sr_study *study;
     const sr_search *search;
     json_t *root;
-    bool *feasible, *front; /* by trial id, up to `ids` */
-    int64_t ids;
+    json_t *front, *by_id; /* by trial id: ids are any numbers */
     sr_genome *genome; /* scratch */
     sr_sharing *sharing;
     char *text; /* SR_GENOME_TEXT, scratch */
@@ -90,17 +89,19 @@ static sartor_status header(collecting *c) {
 
 /* ---- trials ---- */
 
+enum { KEY = 24 };
+static const char *key_of(int64_t number, char key[KEY]) {
+    snprintf(key, KEY, "%" PRId64, number);
+    return key;
+}
+
 static sartor_status mark_front(collecting *c) {
     sr_population p;
     bool *in_front;
-    sr_query rows;
-    SR_TRY(sr_sql(c->ctx, c->study, &rows, "SELECT coalesce(max(id), 0) FROM trial", ""));
-    c->ids = sr_next(&rows) ? sr_int(&rows, 0) : 0;
-    SR_TRY(sr_done(&rows));
-    SR_TRY(sr_alloc(c->ctx, (size_t)c->ids + 1, 1, "trials", (void **)&c->front));
     SR_TRY(sr_answer_population(c->ctx, c->study, c->search, false, &p, &in_front));
+    char key[KEY];
     for (int i = 0; i < p.n; i++)
-        if (p.trial[i] >= 0 && p.trial[i] <= c->ids) c->front[p.trial[i]] = in_front[i];
+        if (in_front[i]) (void)json_object_set_new(c->front, key_of(p.trial[i], key), json_true());
     free(in_front);
     sr_population_free(&p);
     return SARTOR_OK;
@@ -108,7 +109,8 @@ static sartor_status mark_front(collecting *c) {
 
 static const char *names(collecting *c, const char *genome) {
     c->text[0] = '\0';
-    if (sr_genome_parse(c->ctx, genome, strlen(genome), c->genome) == SARTOR_OK)
+    if (genome != NULL &&
+        sr_genome_parse(c->ctx, genome, strlen(genome), c->genome) == SARTOR_OK)
         sr_genome_names(c->genome, c->text);
     return c->text;
 }
@@ -120,17 +122,20 @@ static json_t *trial_of_row(collecting *c, const sr_query *rows) {
         if (!sr_is_null(rows, i))
             (void)json_array_append_new(parents, json_integer(sr_int(rows, i)));
     const char *genome = sr_text(rows, 3);
+    char key[KEY];
+    (void)key_of(id, key);
     return json_pack("{s:I, s:s, s:I, s:s, s:s, s:s, s:o, s:b, s:b, s:o, s:s, s:o, s:I, s:{}}",
                      "trial", (json_int_t)id, "id", sr_text(rows, 1), "generation",
                      (json_int_t)sr_int(rows, 2), "genome", genome, "names", names(c, genome),
                      "state", sr_text(rows, 9), "reason", string_or_null(sr_text(rows, 10)),
-                     "front", id <= c->ids && c->front[id], "feasible", 1, "baseline",
+                     "front", json_object_get(c->front, key) != NULL, "feasible", 1, "baseline",
                      string_or_null(sr_text(rows, 8)), "operator", sr_text(rows, 6), "parents",
                      parents, "mutations", (json_int_t)sr_int(rows, 7), "values");
 }
 
-static sartor_status trials(collecting *c, json_t *array, json_t **by_id) {
+static sartor_status trials(collecting *c, json_t *array) {
     sr_query rows;
+    char key[KEY];
     SR_TRY(sr_sql(c->ctx, c->study, &rows,
                   "SELECT trial.id, arch, generation, genome, parent1, parent2, operator,"
                   " mutations, baseline, trial.state, job.reason FROM trial LEFT JOIN job ON job.id"
@@ -138,19 +143,25 @@ static sartor_status trials(collecting *c, json_t *array, json_t **by_id) {
                   ""));
     while (sr_next(&rows)) {
         json_t *trial = trial_of_row(c, &rows);
-        if (sr_int(&rows, 0) <= c->ids) by_id[sr_int(&rows, 0)] = trial;
+        if (trial == NULL) { /* text that is none, or not in UTF-8 */
+            int64_t id = sr_int(&rows, 0);
+            SR_TRY(sr_done(&rows));
+            return sr_fail(c->ctx, SARTOR_FORMAT, "%s: is corrupted (trial %" PRId64 ")",
+                           sr_study_path(c->study), id);
+        }
+        (void)json_object_set(c->by_id, key_of(sr_int(&rows, 0), key), trial);
         (void)json_array_append_new(array, trial);
     }
     return sr_done(&rows);
 }
 
-static sartor_status values(collecting *c, json_t **by_id) {
+static sartor_status values(collecting *c) {
     sr_query rows;
+    char key[KEY];
     SR_TRY(sr_sql(c->ctx, c->study, &rows, "SELECT trial, name, value FROM value", ""));
     while (sr_next(&rows)) {
-        int64_t id = sr_int(&rows, 0);
-        if (id < 0 || id > c->ids || by_id[id] == NULL) continue;
-        (void)json_object_set_new(json_object_get(by_id[id], "values"), sr_text(&rows, 1),
+        json_t *trial = json_object_get(c->by_id, key_of(sr_int(&rows, 0), key));
+        (void)json_object_set_new(json_object_get(trial, "values"), sr_text(&rows, 1),
                                   number(sr_real(&rows, 2)));
     }
     return sr_done(&rows);
@@ -170,14 +181,18 @@ static void feasible(const collecting *c, json_t *trial) {
 
 /* ---- classes, backbones, curves ---- */
 
-static void count_classes(collecting *c, const json_t *trial, json_t *generations) {
+/* `found`: the counts of a generation that is in the array, by its number. */
+static void count_classes(collecting *c, const json_t *trial, json_t *generations, json_t *found) {
     json_int_t g = json_integer_value(json_object_get(trial, "generation"));
     const char *genome = json_string_value(json_object_get(trial, "genome"));
-    while (g >= 0 && json_array_size(generations) <= (size_t)g)
-        (void)json_array_append_new(generations,
-                                    json_pack("{s:I, s:{}}", "generation",
-                                              (json_int_t)json_array_size(generations), "counts"));
-    json_t *counts = json_object_get(json_array_get(generations, (size_t)g), "counts");
+    char key[KEY];
+    json_t *counts = json_object_get(found, key_of(g, key));
+    if (counts == NULL) {
+        counts = json_object();
+        (void)json_array_append_new(
+            generations, json_pack("{s:I, s:O}", "generation", g, "counts", counts));
+        (void)json_object_set_new(found, key, counts);
+    }
     if (sr_genome_parse(c->ctx, genome, strlen(genome), c->genome) != SARTOR_OK) return;
     for (int i = 0; i < c->genome->n; i++) {
         const char *name = sr_class_get(c->genome->liv[i].liv_class)->name;
@@ -230,8 +245,10 @@ static sartor_status details(collecting *c, const json_t *array) {
     (void)json_object_set_new(c->root, "curves", curves);
     size_t i;
     json_t *trial;
+    json_t *found = json_object();
+    json_array_foreach(array, i, trial) count_classes(c, trial, classes, found);
+    json_decref(found);
     json_array_foreach(array, i, trial) {
-        count_classes(c, trial, classes);
         feasible(c, trial);
         if (!json_is_true(json_object_get(trial, "front")) &&
             !json_is_string(json_object_get(trial, "baseline")))
@@ -249,22 +266,22 @@ static sartor_status details(collecting *c, const json_t *array) {
 }
 
 static sartor_status collect(collecting *c) {
-    json_t **by_id = NULL, *array = json_array(), *finals = NULL;
+    json_t *array = json_array(), *finals = NULL;
+    c->front = json_object();
+    c->by_id = json_object();
     SR_TRY(sr_alloc(c->ctx, 1, sizeof *c->genome, "a genome", (void **)&c->genome));
     SR_TRY(sr_alloc(c->ctx, 1, sizeof *c->sharing, "a genome", (void **)&c->sharing));
     SR_TRY(sr_alloc(c->ctx, SR_GENOME_TEXT, 1, "a genome", (void **)&c->text));
     SR_TRY(header(c));
     (void)json_object_set_new(c->root, "trials", array);
     SR_TRY(mark_front(c));
-    SR_TRY(sr_alloc(c->ctx, (size_t)c->ids + 1, sizeof *by_id, "trials", (void **)&by_id));
-    sartor_status status = trials(c, array, by_id);
-    if (status == SARTOR_OK) status = values(c, by_id);
+    sartor_status status = trials(c, array);
+    if (status == SARTOR_OK) status = values(c);
     if (status == SARTOR_OK) status = details(c, array);
     if (status == SARTOR_OK) status = sr_answer_finals(c->ctx, c->study, c->search, &finals);
     if (status == SARTOR_OK)
         (void)json_object_set(c->root, "finals", json_object_get(finals, "finals"));
     json_decref(finals);
-    free(by_id);
     return status;
 }
 
@@ -278,7 +295,8 @@ sartor_status sartor_study_report(sartor_context *ctx, const char *study, const 
     sr_question_end(&q);
     if (status == SARTOR_OK) status = sr_report_write(ctx, c.root, path);
     json_decref(c.root);
-    free(c.front);
+    json_decref(c.front);
+    json_decref(c.by_id);
     free(c.genome);
     free(c.sharing);
     free(c.text);

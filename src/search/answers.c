@@ -13,6 +13,12 @@ static sartor_status no_memory(sartor_context *ctx) {
     return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
 }
 
+/* What a trial's row holds is no text, or not in UTF-8. */
+static sartor_status corrupted(sartor_context *ctx, const sr_study *study, int64_t trial) {
+    return sr_fail(ctx, SARTOR_FORMAT, "%s: is corrupted (trial %" PRId64 ")", sr_study_path(study),
+                   trial);
+}
+
 static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 static json_t *string_or_null(const char *s) { return s != NULL ? json_string(s) : json_null(); }
 
@@ -107,7 +113,8 @@ static sartor_status add_entry(sartor_context *ctx, sr_study *study, const sr_se
                         (json_int_t)sr_int(&rows, 1), "objectives", values_json(search, e),
                         "baseline", string_or_null(sr_text(&rows, 2)));
     SR_TRY(sr_done(&rows));
-    return row != NULL && json_array_append_new(front, row) == 0 ? SARTOR_OK : no_memory(ctx);
+    if (row == NULL) return corrupted(ctx, study, e->trial);
+    return json_array_append_new(front, row) == 0 ? SARTOR_OK : no_memory(ctx);
 }
 
 static sartor_status sorted_front(sartor_context *ctx, sr_study *study, const sr_search *search,
@@ -160,6 +167,7 @@ sartor_status sr_count_trials(sartor_context *ctx, sr_study *study, sr_trial_cou
     SR_TRY(sr_sql(ctx, study, &rows, "SELECT state, count(*) FROM trial GROUP BY state", ""));
     while (sr_next(&rows)) {
         const char *state = sr_text(&rows, 0);
+        if (state == NULL) continue;
         if (strcmp(state, "done") == 0) c->done = sr_int(&rows, 1);
         if (strcmp(state, "failed") == 0) c->failed = sr_int(&rows, 1);
         if (strcmp(state, "open") == 0) c->waiting = sr_int(&rows, 1);
@@ -327,12 +335,13 @@ sartor_status sr_answer_trial(sartor_context *ctx, sr_study *study, const sr_sea
     if (!found)
         return sr_fail(ctx, SARTOR_INVALID, "%s: there is no trial %" PRId64, sr_study_path(study),
                        trial);
+    if (*answer == NULL) return corrupted(ctx, study, trial);
     json_t *values = json_object(), *curve = json_array();
     bool front = false;
     (void)json_object_set_new(*answer, "objectives", values);
     (void)json_object_set_new(*answer, "model", json_null());
     (void)json_object_set_new(*answer, "curve", curve);
-    sartor_status status = *answer != NULL ? add_names(ctx, *answer) : no_memory(ctx);
+    sartor_status status = add_names(ctx, *answer);
     if (status == SARTOR_OK) status = trial_values(ctx, study, trial, values);
     if (status == SARTOR_OK) status = is_in_front(ctx, study, search, trial, &front);
     if (status == SARTOR_OK) status = trial_curve(ctx, study, job, curve);

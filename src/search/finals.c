@@ -24,6 +24,8 @@ static sartor_status no_memory(sartor_context *ctx) {
     return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
 }
 
+enum { MOST_SEEDS = 64 };
+
 /* ---- who is in ---- */
 
 typedef struct choosing {
@@ -56,6 +58,17 @@ static sartor_status add_member(choosing *c, int64_t trial, const sr_genome *gen
                                                                             : no_memory(c->ctx);
 }
 
+/* 0: it was no trial of the search. */
+static sartor_status find_trial(choosing *c, const sr_genome *genome, int64_t *trial) {
+    char arch[SR_HASH_TEXT];
+    sr_query rows;
+    *trial = 0;
+    c->search->space.identity(&c->search->space, genome, arch);
+    SR_TRY(sr_sql(c->ctx, c->study, &rows, "SELECT id FROM trial WHERE arch = ?", "s", arch));
+    if (sr_next(&rows)) *trial = sr_int(&rows, 0);
+    return sr_done(&rows);
+}
+
 /* A preset that the sizes do not allow is left out, with a line in the log. */
 static sartor_status add_preset(choosing *c, const char *name) {
     const sr_search_settings *s = &c->search->settings;
@@ -68,9 +81,11 @@ static sartor_status add_preset(choosing *c, const char *name) {
     sartor_status status = sr_arch_parse(c->ctx, name, s->livs, genome);
     if (status == SARTOR_OK) {
         sr_genome_canonical(genome);
-        if (sr_model_create(c->ctx, genome, &s->sizes, &model) == SARTOR_OK)
-            status = add_member(c, 0, genome, preset->name);
-        else
+        int64_t trial = 0;
+        if (sr_model_create(c->ctx, genome, &s->sizes, &model) == SARTOR_OK) {
+            status = find_trial(c, genome, &trial);
+            if (status == SARTOR_OK) status = add_member(c, trial, genome, preset->name);
+        } else
             sr_log(c->ctx, "%s is not among the finals: %s", name, sartor_error(c->ctx));
     }
     sr_model_destroy(&model);
@@ -104,13 +119,15 @@ static sartor_status add_front(choosing *c, int top) {
     bool *left;
     SR_TRY(sr_answer_population(c->ctx, c->study, c->search, true, &p, &left));
     sartor_status status = SARTOR_OK;
-    for (int taken = 0; status == SARTOR_OK && taken < top; taken++) {
+    for (int taken = 0; status == SARTOR_OK && taken < top;) {
         int best = -1;
         for (int i = 0; i < p.n; i++)
             if (left[i] && (best < 0 || merit(&p, i) < merit(&p, best))) best = i;
         if (best < 0) break;
         left[best] = false;
+        const size_t before = json_array_size(c->members); /* a baseline may be there already */
         status = add_member(c, p.trial[best], &p.genome[best], NULL);
+        taken += json_array_size(c->members) > before;
     }
     free(left);
     sr_population_free(&p);
@@ -118,6 +135,14 @@ static sartor_status add_front(choosing *c, int top) {
 }
 
 /* ---- their jobs ---- */
+
+static int64_t seed_of(const sr_search *search, int i) {
+    return (int64_t)(search->settings.seed + (uint64_t)i);
+}
+
+static void job_name(char name[120], const char *arch, int64_t tokens, int64_t seed) {
+    snprintf(name, 120, "%.64s tokens %" PRId64 " seed %" PRId64, arch, tokens, seed);
+}
 
 static sartor_status cost(choosing *c, const char *genome, int64_t tokens, double *work) {
     const sr_search_settings *s = &c->search->settings;
@@ -140,8 +165,8 @@ static sartor_status add_jobs(choosing *c, const json_t *member, int64_t tokens,
     SR_TRY(cost(c, genome, tokens, &work));
     for (int i = 0; i < seeds; i++) {
         char name[120];
-        int64_t id, seed = (int64_t)(c->search->settings.seed + (uint64_t)i);
-        snprintf(name, sizeof name, "%s tokens %" PRId64 " seed %" PRId64, arch, tokens, seed);
+        int64_t id, seed = seed_of(c->search, i);
+        job_name(name, arch, tokens, seed);
         json_t *spec = json_pack("{s:s, s:s, s:I, s:I}", "id", arch, "genome", genome, "tokens",
                                  (json_int_t)tokens, "seed", (json_int_t)seed);
         if (spec == NULL) return no_memory(c->ctx);
@@ -194,22 +219,30 @@ static sartor_status make_finals(choosing *c, const sartor_finals_options *o) {
 /* ---- the answer ---- */
 
 typedef struct tally {
-    double bpb[64];
+    double bpb[MOST_SEEDS];
     int n;
 } tally;
 
-static sartor_status read_scores(sartor_context *ctx, sr_study *study, const char *arch,
-                                 int64_t tokens, tally *t) {
-    sr_query rows;
-    char like[80];
-    snprintf(like, sizeof like, "%s tokens %" PRId64 " seed ", arch, tokens);
-    SR_TRY(sr_sql(ctx, study, &rows,
-                  "SELECT json_extract(result, '$.bpb') FROM job WHERE kind = 'final' AND state ="
-                  " 'done' AND substr(name, 1, length(?1)) = ?1 ORDER BY id",
-                  "s", like));
-    while (sr_next(&rows) && t->n < (int)(sizeof t->bpb / sizeof *t->bpb))
-        t->bpb[t->n++] = sr_real(&rows, 0);
-    return sr_done(&rows);
+typedef struct sr_asked {
+    int64_t tokens;
+    int seeds;
+} sr_asked;
+
+/* Of the seeds asked for: an earlier call may have had more. */
+static sartor_status read_scores(sartor_context *ctx, sr_study *study, const sr_search *search,
+                                 const char *arch, const sr_asked *asked, tally *t) {
+    for (int i = 0; i < asked->seeds; i++) {
+        sr_query rows;
+        char name[120];
+        job_name(name, arch, asked->tokens, seed_of(search, i));
+        SR_TRY(sr_sql(ctx, study, &rows,
+                      "SELECT json_extract(result, '$.bpb') FROM job WHERE kind = 'final'"
+                      " AND name = ? AND state = 'done'",
+                      "s", name));
+        if (sr_next(&rows)) t->bpb[t->n++] = sr_real(&rows, 0);
+        SR_TRY(sr_done(&rows));
+    }
+    return SARTOR_OK;
 }
 
 static sartor_status read_speed(sartor_context *ctx, sr_study *study, const char *arch,
@@ -244,10 +277,15 @@ static json_t *spread(const tally *t) {
                      number(t->n > 1 ? sqrt(squares / (t->n - 1)) : NAN), "values", values);
 }
 
+static sartor_status corrupted(sartor_context *ctx, const sr_study *study) {
+    return sr_fail(ctx, SARTOR_FORMAT, "%s: is corrupted (finals)", sr_study_path(study));
+}
+
 static sartor_status describe(sartor_context *ctx, sr_study *study, const sr_search *search,
-                              json_t *member, int64_t tokens) {
+                              json_t *member, const sr_asked *asked) {
     const char *arch = json_string_value(json_object_get(member, "id"));
     const char *text = json_string_value(json_object_get(member, "genome"));
+    if (arch == NULL || text == NULL) return corrupted(ctx, study);
     double values[SR_OBJECTIVE_COUNT], prefill, decode;
     tally t = {.n = 0};
     sr_genome *genome = malloc(sizeof *genome);
@@ -257,8 +295,8 @@ static sartor_status describe(sartor_context *ctx, sr_study *study, const sr_sea
         status = sr_objectives_compute(ctx, genome, &search->settings.sizes, values);
     free(genome);
     SR_TRY(status);
-    SR_TRY(read_scores(ctx, study, arch, tokens, &t));
-    SR_TRY(read_speed(ctx, study, arch, tokens, &prefill, &decode));
+    SR_TRY(read_scores(ctx, study, search, arch, asked, &t));
+    SR_TRY(read_speed(ctx, study, arch, asked->tokens, &prefill, &decode));
     json_t *more =
         json_pack("{s:o, s:I, s:I, s:f, s:o, s:o}", "bpb", spread(&t), "params",
                   (json_int_t)values[SR_PARAMS], "cache", (json_int_t)values[SR_CACHE], "flops",
@@ -289,18 +327,21 @@ sartor_status sr_answer_finals(sartor_context *ctx, sr_study *study, const sr_se
                                json_t **answer) {
     char *text;
     SR_TRY(sr_study_get(ctx, study, FACT_FINALS, &text));
-    json_t *fact = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    const bool any = text != NULL;
+    json_t *fact = any ? json_loads(text, 0, NULL) : NULL;
     free(text);
     json_t *members = json_object_get(fact, "members");
-    int64_t tokens = json_integer_value(json_object_get(fact, "tokens"));
-    sartor_status status = SARTOR_OK;
+    json_int_t tokens = json_integer_value(json_object_get(fact, "tokens"));
+    json_int_t seeds = json_integer_value(json_object_get(fact, "seeds"));
+    bool good = json_is_array(members) && tokens > 0 && seeds > 0 && seeds <= MOST_SEEDS;
+    sartor_status status = good || !any ? SARTOR_OK : corrupted(ctx, study);
+    const sr_asked asked = {tokens, (int)seeds};
     for (size_t i = 0; status == SARTOR_OK && i < json_array_size(members); i++)
-        status = describe(ctx, study, search, json_array_get(members, i), tokens);
+        status = describe(ctx, study, search, json_array_get(members, i), &asked);
     if (status == SARTOR_OK) {
         sort_by_mean(members);
-        *answer = json_pack("{s:i, s:I, s:I, s:o}", "version", 1, "tokens", (json_int_t)tokens,
-                            "seeds", json_integer_value(json_object_get(fact, "seeds")), "finals",
-                            members != NULL ? json_incref(members) : json_array());
+        *answer = json_pack("{s:i, s:I, s:I, s:o}", "version", 1, "tokens", tokens, "seeds", seeds,
+                            "finals", members != NULL ? json_incref(members) : json_array());
         if (*answer == NULL) status = no_memory(ctx);
     }
     json_decref(fact);
@@ -313,8 +354,8 @@ static sartor_status check(sartor_context *ctx, const sartor_finals_options *o) 
     if (o->study == NULL) return sr_fail(ctx, SARTOR_INVALID, "no study is given");
     if (o->top < 0 || o->top > 10000)
         return sr_fail(ctx, SARTOR_INVALID, "top is %d, expected 0 to 10000", o->top);
-    if (o->seeds < 1 || o->seeds > 64)
-        return sr_fail(ctx, SARTOR_INVALID, "seeds is %d, expected 1 to 64", o->seeds);
+    if (o->seeds < 1 || o->seeds > MOST_SEEDS)
+        return sr_fail(ctx, SARTOR_INVALID, "seeds is %d, expected 1 to %d", o->seeds, MOST_SEEDS);
     if (o->tokens < 1 || o->tokens > INT64_C(1) << 50)
         return sr_fail(ctx, SARTOR_INVALID, "tokens is %" PRId64 ", expected at least 1",
                        o->tokens);

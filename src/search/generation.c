@@ -222,12 +222,21 @@ static sartor_status store_child(brood *b, const newborn *child, int64_t trial) 
     return status == SARTOR_OK ? add_values(b, child, trial) : status;
 }
 
+/* The largest number of a generation; -1: there is none. */
 static sartor_status latest(sartor_context *ctx, sr_study *study, const char *sql, int *number) {
     sr_query rows;
+    bool good = true;
     *number = -1;
     SR_TRY(sr_sql(ctx, study, &rows, sql, ""));
-    if (sr_next(&rows) && !sr_is_null(&rows, 0)) *number = (int)sr_int(&rows, 0);
-    return sr_done(&rows);
+    if (sr_next(&rows) && !sr_is_null(&rows, 0)) {
+        int64_t n = sr_int(&rows, 0);
+        good = sr_is_integer(&rows, 0) && n >= 0 && n <= SR_MAX_GENERATIONS;
+        if (good) *number = (int)n;
+    }
+    SR_TRY(sr_done(&rows));
+    return good ? SARTOR_OK
+                : sr_fail(ctx, SARTOR_FORMAT, "%s: is corrupted (number of a generation)",
+                          sr_study_path(study));
 }
 
 static sartor_status latest_generation(sartor_context *ctx, sr_study *study, int *number) {
@@ -392,6 +401,25 @@ static sartor_status add_measurement(settling *s, int64_t trial, int64_t job, co
                       trial);
 }
 
+/* Each has a job that will be done: else nobody would ever see the end of the wait. */
+static sartor_status count_open(settling *s) {
+    sr_query rows;
+    int64_t stuck = 0;
+    SR_TRY(sr_sql(s->ctx, s->study, &rows,
+                  "SELECT count(*), min(CASE WHEN EXISTS (SELECT 1 FROM job WHERE job.id IN"
+                  " (trial.job, trial.measure) AND job.state IN ('waiting', 'running'))"
+                  " THEN NULL ELSE trial.id END) FROM trial WHERE state = 'open'",
+                  ""));
+    bool found = sr_next(&rows);
+    bool all = !found || sr_is_null(&rows, 1);
+    s->open = found ? sr_int(&rows, 0) : 0;
+    if (!all) stuck = sr_int(&rows, 1);
+    SR_TRY(sr_done(&rows));
+    return all ? SARTOR_OK
+               : sr_fail(s->ctx, SARTOR_FORMAT, "%s: is corrupted (trial %" PRId64 " has no job)",
+                         sr_study_path(s->study), stuck);
+}
+
 static sartor_status settle(void *user) {
     settling *s = user;
     SR_TRY(sr_run_sql(s->ctx, s->study, NULL,
@@ -403,7 +431,8 @@ static sartor_status settle(void *user) {
         sr_query rows;
         SR_TRY(sr_sql(s->ctx, s->study, &rows,
                       "SELECT id, job, genome FROM trial WHERE state = 'open' AND measure IS NULL"
-                      " ORDER BY id LIMIT 1",
+                      " AND (job IS NULL OR EXISTS (SELECT 1 FROM job WHERE job.id = trial.job"
+                      " AND job.state = 'done')) ORDER BY id LIMIT 1",
                       ""));
         bool more = sr_next(&rows);
         int64_t trial = more ? sr_int(&rows, 0) : 0, job = more ? sr_int(&rows, 1) : 0;
@@ -415,20 +444,21 @@ static sartor_status settle(void *user) {
         SR_TRY(status);
         if (!more) break;
     }
-    sr_query rows;
-    SR_TRY(sr_sql(s->ctx, s->study, &rows, "SELECT count(*) FROM trial WHERE state = 'open'", ""));
-    s->open = sr_next(&rows) ? sr_int(&rows, 0) : 0;
-    return sr_done(&rows);
+    return count_open(s);
 }
 
 static sartor_status total_generations(sartor_context *ctx, sr_study *study, int *total) {
     char *text;
     SR_TRY(sr_study_get(ctx, study, SR_FACT_GENERATIONS, &text));
-    *total = text != NULL ? (int)strtol(text, NULL, 10) : 0;
+    long stored = text != NULL ? strtol(text, NULL, 10) : 0;
+    *total = (int)(stored < 0 ? 0 : stored > SR_MAX_GENERATIONS ? SR_MAX_GENERATIONS : stored);
     free(text);
     SR_TRY(sr_study_get(ctx, study, SR_FACT_EXHAUSTED, &text));
-    if (text != NULL) SR_TRY(latest(ctx, study, "SELECT max(number) + 1 FROM generation", total));
+    bool exhausted = text != NULL;
     free(text);
+    if (!exhausted) return SARTOR_OK;
+    SR_TRY(latest(ctx, study, "SELECT max(number) FROM generation", total));
+    ++*total;
     return SARTOR_OK;
 }
 

@@ -130,7 +130,9 @@ sartor_status sr_measure_store(sartor_context *ctx, sr_study *study, void *user,
     if (trial == 0) return SARTOR_OK; /* of a final: the job's result is all */
     SR_TRY(put_value(ctx, study, trial, "prefill", result));
     SR_TRY(put_value(ctx, study, trial, "decode", result));
-    return sr_run_sql(ctx, study, NULL, "UPDATE trial SET state = 'done' WHERE id = ?", "i", trial);
+    return sr_run_sql(ctx, study, NULL,
+                      "UPDATE trial SET state = 'done' WHERE id = ? AND state = 'open'", "i",
+                      trial);
 }
 
 /* ---- final ---- */

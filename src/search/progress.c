@@ -14,7 +14,7 @@ static sartor_status read_number(sartor_context *ctx, sr_study *study, const cha
     return sr_done(&rows);
 }
 
-static int count(double x) { return isfinite(x) ? (int)x : 0; }
+static int count(double x) { return x > 0 ? (int)fmin(x, SR_MAX_GENERATIONS) : 0; }
 
 /* Smallest values: they lie on the front. */
 static sartor_status read_best(sartor_context *ctx, sr_study *study, sr_progress_watch *w) {

@@ -45,23 +45,28 @@ void sr_search_close(sr_search *s) {
 
 /* ---- the text ---- */
 
-/* Paths that mean the same from any folder. */
+/* Paths that mean the same from any folder; a cache need not be there yet. */
 static json_t *absolute(const char *path) {
-    char *full = path != NULL ? realpath(path, NULL) : NULL;
-    json_t *text = path == NULL ? json_null() : json_string(full != NULL ? full : path);
+    if (path == NULL) return json_null();
+    char *full = realpath(path, NULL);
+    char *here = full == NULL && *path != '/' ? realpath(".", NULL) : NULL;
+    if (here != NULL && asprintf(&full, "%s/%s", here, path) < 0) full = NULL;
+    json_t *text = json_string(full != NULL ? full : path);
+    free(here);
     free(full);
     return text;
 }
 
 static char *text_fact(const sartor_search_options *o) {
     json_t *paths = json_array();
+    bool bad = paths == NULL;
     for (int i = 0; i < o->text.n_paths; i++)
-        (void)json_array_append_new(paths, absolute(o->text.paths[i]));
+        if (json_array_append_new(paths, absolute(o->text.paths[i])) != 0) bad = true;
     json_t *root = json_pack("{s:o, s:o, s:o, s:s?, s:o, s:o}", "data", paths, "validation",
                              absolute(o->text.validation), "test", absolute(o->text.test),
                              "separator", o->text.doc_separator, "cache", absolute(o->text.cache),
                              "tokenizer", absolute(o->tokenizer));
-    char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    char *text = root != NULL && !bad ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;
 }
@@ -170,12 +175,15 @@ static void gather(const char *path) {
 sartor_status sr_search_supervise(sartor_context *ctx, const char *path, const char *program,
                                   int workers, bool mixed, bool jobs_only,
                                   sartor_study_progress_fn progress, void *user) {
+    char *plain = NULL;
+    /* A name that begins with "-" would be taken for an option. */
+    if (*path == '-' && asprintf(&plain, "./%s", path) < 0) return no_memory(ctx);
     char *own = program == NULL ? own_program() : NULL;
     const char *command[8];
     int n = 0;
     command[n++] = program != NULL ? program : own;
     command[n++] = "work";
-    command[n++] = path;
+    command[n++] = plain != NULL ? plain : path;
     if (mixed) command[n++] = "--mixed";
     if (jobs_only) command[n++] = "--jobs-only";
     command[n] = NULL;
@@ -189,6 +197,7 @@ sartor_status sr_search_supervise(sartor_context *ctx, const char *path, const c
                                ? sr_supervise(ctx, &options)
                                : sr_fail(ctx, SARTOR_IO, "the sartor program was not found");
     sr_progress_end(&watch);
+    free(plain);
     free(own);
     gather(path);
     return status;
@@ -329,8 +338,10 @@ static sartor_status put_facts(making *m) {
     if (o->generations > before)
         SR_TRY(put_number(ctx, m->study, SR_FACT_GENERATIONS, o->generations));
     char *text = text_fact(o);
-    sartor_status status =
-        text != NULL ? sr_study_put(ctx, m->study, SR_FACT_TEXT, text) : no_memory(ctx);
+    sartor_status status = text != NULL ? sr_study_put(ctx, m->study, SR_FACT_TEXT, text)
+                                        : sr_fail(ctx, SARTOR_INVALID,
+                                                  "%s: a path or the separator is not in UTF-8",
+                                                  o->study);
     free(text);
     SR_TRY(status);
     unsigned keep = (unsigned)o->keep;

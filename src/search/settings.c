@@ -196,6 +196,12 @@ static int64_t integer(reading *r, const char *name, int64_t low, int64_t high) 
     return low;
 }
 
+static double real(reading *r, const char *name) {
+    const json_t *value = json_object_get(r->json, name);
+    if (!json_is_number(value) || json_number_value(value) < 0) wrong(r, name);
+    return json_number_value(value);
+}
+
 static const char *text(reading *r, const char *name) {
     const char *s = json_string_value(json_object_get(r->json, name));
     if (s == NULL) wrong(r, name);
@@ -258,7 +264,7 @@ sartor_status sr_search_settings_read(sartor_context *ctx, const json_t *json,
     s->train_tokens = integer(&r, "train_tokens", 1, INT64_C(1) << 50);
     s->validation_tokens = integer(&r, "validation_tokens", 1, INT64_MAX);
     s->memory_limit = integer(&r, "memory", 0, INT64_MAX);
-    s->learning_rate = json_number_value(json_object_get(json, "learning_rate"));
+    s->learning_rate = real(&r, "learning_rate");
     s->precision = (sartor_precision)choice(&r, "precision", "f32", "bf16");
     s->survival = (sr_survival)choice(&r, "survival", "elitist", "mu+lambda");
     s->algorithm = sr_algorithm_find(text(&r, "algorithm"));

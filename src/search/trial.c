@@ -13,6 +13,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -46,9 +47,14 @@ char *sr_job_model_path(const sr_study *study, const char *kind, int64_t job, in
     return sr_study_inside(study, "%s/%" PRId64 "/%d/model.safetensors", kind, job, attempt);
 }
 
+/* A link in its place is somebody else's folder. */
 void sr_remove_folder(const char *path) {
-    DIR *folder = opendir(path);
-    if (folder == NULL) return;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    if (folder == NULL) {
+        if (fd >= 0) close(fd);
+        return;
+    }
     for (const struct dirent *e; (e = readdir(folder)) != NULL;) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
         char *inside = NULL;
@@ -149,6 +155,14 @@ static json_t *read_curve(const char *folder, int64_t steps) {
     return curve;
 }
 
+/* The last point carries the final measure, which reads more text than those on the way. */
+static void end_curve(json_t *curve, const sartor_measure *measure) {
+    size_t n = json_array_size(curve);
+    if (n > 0)
+        (void)json_array_set_new(json_array_get(curve, n - 1), 3,
+                                 json_real(measure->bits_per_byte));
+}
+
 static double number_or_nan(const json_t *value) {
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
@@ -229,6 +243,7 @@ sartor_status sr_train_job(sartor_context *ctx, sr_worker *worker, sr_search *se
         int64_t each = o.batch * o.sizes.context;
         json_decref(search->curve);
         search->curve = read_curve(folder, (training->tokens - 1) / each + 1);
+        end_curve(search->curve, measure);
         forget_earlier(study, job);
         char *state = NULL;
         if (asprintf(&state, "%s/state.safetensors", folder) >= 0) (void)unlink(state);

@@ -4,7 +4,10 @@
 #include "study/schema.h"
 #include "study/sql.h"
 
+#include <dirent.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* ---- settings ---- */
 
@@ -65,11 +68,26 @@ static sartor_status compare_settings(sartor_context *ctx, const sr_study *study
 
 /* ---- creation ---- */
 
+/* Jobs of another study would be taken for those of this one. */
+static sartor_status check_folder(sartor_context *ctx, const sr_study *study) {
+    bool others = false;
+    DIR *folder = opendir(study->folder);
+    for (const struct dirent *e; folder != NULL && !others && (e = readdir(folder)) != NULL;)
+        others = e->d_name[0] != '.' && strcmp(e->d_name, "workers") != 0;
+    if (folder != NULL) closedir(folder);
+    return others ? sr_fail(ctx, SARTOR_IO,
+                            "%s: %s has files of a study that is gone; remove it, or choose "
+                            "another name",
+                            study->path, study->folder)
+                  : SARTOR_OK;
+}
+
 static sartor_status fill_in(sartor_context *ctx, sr_study *study, const char *settings,
                              bool *created) {
     sr_study_header header;
     SR_TRY(sr_study_header_read(ctx, study, &header));
     if (!header.empty) return sr_study_header_check(ctx, study, &header);
+    SR_TRY(check_folder(ctx, study));
     SR_TRY(sr_schema_migrate(ctx, study, 0));
     SR_TRY(sr_study_put(ctx, study, "settings", settings));
     *created = true;
@@ -97,6 +115,7 @@ static sartor_status create(sartor_context *ctx, sr_study *study, const json_t *
                             bool *created) {
     sr_study_header header;
     SR_TRY(sr_study_check_place(ctx, study->path, true));
+    if (access(study->path, F_OK) != 0) SR_TRY(check_folder(ctx, study)); /* leaves no file */
     SR_TRY(sr_study_connect(ctx, study, study->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
     SR_TRY(sr_study_header_read(ctx, study, &header));
     if (!header.empty) SR_TRY(sr_study_header_check(ctx, study, &header));

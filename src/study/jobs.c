@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_ATTEMPTS = 1000000 }; /* more were made by nobody */
+
 void sr_job_release(sr_job *job) {
     free(job->kind);
     free(job->name);
@@ -45,6 +47,9 @@ sartor_status sr_job_add(sartor_context *ctx, sr_study *study, const char *kind,
 
 /* ---- claims ---- */
 
+/* Two days: what ends later was written before the clock was set back, or by nobody. */
+static const double longest_lease = 2 * 86400.0;
+
 /* The first of a query for one id; 0: none. */
 static sartor_status better(sr_query *rows, double *cost, int64_t *id) {
     if (sr_next(rows)) {
@@ -71,8 +76,8 @@ static sartor_status pick(sartor_context *ctx, sr_study *study, bool alone, doub
     SR_TRY(better(&rows, &cost, id));
     SR_TRY(sr_sql(ctx, study, &rows,
                   "SELECT id, cost FROM job WHERE state = 'running' AND alone = ?"
-                  " AND lease_until <= ? ORDER BY cost DESC, id LIMIT 1",
-                  "id", (int64_t)alone, now));
+                  " AND (lease_until BETWEEN ? AND ?) IS NOT TRUE ORDER BY cost DESC, id LIMIT 1",
+                  "idd", (int64_t)alone, now, now + longest_lease));
     return better(&rows, &cost, id);
 }
 
@@ -83,8 +88,8 @@ static sartor_status choose(sartor_context *ctx, sr_study *study, double now, in
     *claim = SR_CLAIM_BUSY;
     SR_TRY(sr_sql(ctx, study, &rows,
                   "SELECT count(*), max(alone) FROM job WHERE state = 'running'"
-                  " AND lease_until > ?",
-                  "d", now));
+                  " AND lease_until BETWEEN ? AND ?",
+                  "dd", now, now + longest_lease));
     bool found = sr_next(&rows);
     int64_t live = found ? sr_int(&rows, 0) : 0, alone = found ? sr_int(&rows, 1) : 0;
     SR_TRY(sr_done(&rows));
@@ -124,9 +129,12 @@ static sartor_status read_job(sartor_context *ctx, sr_study *study, int64_t id, 
     json_error_t error = {0};
     SR_TRY(sr_sql(ctx, study, &rows, "SELECT attempt, kind, name, spec FROM job WHERE id = ?", "i",
                   id));
+    bool counted = false;
     if (sr_next(&rows)) {
+        int64_t attempt = sr_int(&rows, 0);
+        counted = sr_is_integer(&rows, 0) && attempt > 0 && attempt <= MOST_ATTEMPTS;
         *job = (sr_job){.id = id,
-                        .attempt = (int)sr_int(&rows, 0),
+                        .attempt = counted ? (int)attempt : 0,
                         .kind = copy_of(sr_text(&rows, 1)),
                         .name = copy_of(sr_text(&rows, 2))};
         const char *spec = sr_text(&rows, 3);
@@ -134,6 +142,9 @@ static sartor_status read_job(sartor_context *ctx, sr_study *study, int64_t id, 
             job->spec = json_loads(spec, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     }
     SR_TRY(sr_done(&rows));
+    if (!counted)
+        return sr_fail(ctx, SARTOR_FORMAT, "%s: is corrupted (attempts of job %" PRId64 ")",
+                       sr_study_path(study), id);
     if (job->kind == NULL || job->name == NULL)
         return sr_fail(ctx, SARTOR_MEMORY, "%s: not enough memory for a job", sr_study_path(study));
     if (job->spec == NULL)

@@ -192,6 +192,9 @@ const char *sr_text(const sr_query *rows, int column) {
 bool sr_is_null(const sr_query *rows, int column) {
     return sqlite3_column_type(rows->statement, column) == SQLITE_NULL;
 }
+bool sr_is_integer(const sr_query *rows, int column) {
+    return sqlite3_column_type(rows->statement, column) == SQLITE_INTEGER;
+}
 
 sartor_status sr_run_sql(sartor_context *ctx, sr_study *study, int64_t *changed, const char *sql,
                          const char *types, ...) {

@@ -31,6 +31,7 @@ int64_t sr_int(const sr_query *rows, int column);
 double sr_real(const sr_query *rows, int column);      /* NULL: NaN */
 const char *sr_text(const sr_query *rows, int column); /* NULL: NULL; until the next step */
 bool sr_is_null(const sr_query *rows, int column);
+bool sr_is_integer(const sr_query *rows, int column);
 
 /* A statement without rows. *changed (may be NULL): rows it changed. */
 sartor_status sr_run_sql(sartor_context *ctx, sr_study *study, int64_t *changed, const char *sql,

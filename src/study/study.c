@@ -18,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SMALLEST_PAGE = 512 }; /* of an SQLite file */
+enum { SMALLEST_PAGE = 512 };       /* of an SQLite file */
+enum { LARGEST_VALUE = 64 << 20 }; /* bytes of one text */
 
 static _Atomic double patience = 10;
 void sr_study_set_patience(double seconds) { atomic_store(&patience, seconds); }
@@ -59,6 +60,22 @@ static void distrust(sqlite3 *db) {
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, LARGEST_VALUE);
+}
+
+/* SQLite puts its log beside the file that a link names: so does the folder. */
+static sartor_status follow_link(sartor_context *ctx, sr_study *study) {
+    struct stat st;
+    if (lstat(study->path, &st) != 0 || !S_ISLNK(st.st_mode)) return SARTOR_OK;
+    char *file = realpath(study->path, NULL), *folder = NULL;
+    if (file == NULL)
+        return sr_fail(ctx, SARTOR_IO, "%s: cannot open: %s", study->path, strerror(errno));
+    bool made = asprintf(&folder, "%s.d", file) >= 0;
+    free(file);
+    if (!made) return sr_fail(ctx, SARTOR_MEMORY, "%s: not enough memory", study->path);
+    free(study->folder);
+    study->folder = folder;
+    return SARTOR_OK;
 }
 
 sartor_status sr_study_connect(sartor_context *ctx, sr_study *study, const char *name, int flags) {
@@ -76,7 +93,7 @@ sartor_status sr_study_connect(sartor_context *ctx, sr_study *study, const char 
     }
     sqlite3_busy_handler(study->db, on_busy, study);
     distrust(study->db);
-    return SARTOR_OK;
+    return follow_link(ctx, study);
 }
 
 void sr_study_disconnect(sr_study *study) {

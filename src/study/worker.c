@@ -95,17 +95,21 @@ static sartor_status keep(sr_worker *w, const sr_job_kind *kind, const sr_job *j
     return SARTOR_OK;
 }
 
-/* As well as it goes: if it fails, the lease runs out. Leaves the recorded failure alone. */
-static void give_back(sr_worker *w, const sr_job *job, const char *outcome) {
-    bool ours;
+/* As well as it goes: if it fails, the lease runs out. Leaves the recorded failure alone. False:
+ * the job has moved on. */
+static bool give_back(sr_worker *w, const sr_job *job, const char *outcome) {
+    bool ours = true;
     sartor_context *ctx = sartor_context_create();
     if (ctx != NULL && sr_study_begin(ctx, w->study) == SARTOR_OK) {
-        if (sr_job_give_back(ctx, w->study, job, outcome, &ours) == SARTOR_OK)
+        bool asked = sr_job_give_back(ctx, w->study, job, outcome, &ours) == SARTOR_OK;
+        if (asked)
             (void)sr_study_commit(ctx, w->study);
         else
             sr_study_rollback(w->study);
+        ours = ours || !asked;
     }
     sartor_context_destroy(&ctx);
+    return ours;
 }
 
 static bool is_fault_of_job(sartor_status status) {
@@ -126,10 +130,14 @@ static sartor_status settle(sr_worker *w, const sr_job_kind *kind, const sr_job 
     if (status == SARTOR_OK || is_fault_of_job(status)) {
         sartor_status kept = keep(w, kind, job, status == SARTOR_OK ? result : NULL,
                                   status == SARTOR_OK ? NULL : message);
-        if (kept != SARTOR_OK) give_back(w, job, sartor_error(w->ctx));
+        if (kept != SARTOR_OK) (void)give_back(w, job, sartor_error(w->ctx));
         return kept;
     }
-    give_back(w, job, message);
+    /* Who has the job now may have removed the files under a worker that was stopped. */
+    if (!give_back(w, job, message) && status != SARTOR_INTERRUPTED) {
+        tell_lost(w, job);
+        return SARTOR_OK;
+    }
     return status == SARTOR_INTERRUPTED ? interrupted(w) : sr_fail(w->ctx, status, "%s", message);
 }
 
@@ -153,7 +161,7 @@ static sartor_status work_on(sr_worker *w, const sr_job *job) {
                 ? sr_fail(w->ctx, SARTOR_MEMORY, "study: not enough memory")
                 : sr_fail(w->ctx, SARTOR_MISMATCH, "%s: this sartor knows no jobs of kind %.80s",
                           w->options->study, job->kind);
-        give_back(w, job, sartor_error(w->ctx));
+        (void)give_back(w, job, sartor_error(w->ctx));
         return status;
     }
     sartor_set_log(inner, pass_on, w);

@@ -48,6 +48,7 @@ typedef struct run {
     sr_run_record record;
     sr_st_reader *stored; /* the file that the run continues from */
     sr_progress_meter progress;
+    double loss;            /* of the last step */
     double started;         /* clock when this part of the run began */
     double seconds_before;  /* of earlier parts */
     double last_checkpoint; /* clock */
@@ -266,6 +267,7 @@ static sartor_status one_step(run *r, const sr_task *task) {
     SR_TRY(sr_trainer_step(r->ctx, r->trainer, task, &line.of_step));
     line.tokens_per_second = (double)line.of_step.tokens / (sr_seconds() - begin + 1e-9);
     r->record.step = line.step = r->trainer->step;
+    r->loss = line.of_step.loss;
     r->record.tokens = line.tokens = r->record.tokens + line.of_step.tokens;
     int64_t every;
     if (validation_due(r, &every)) {
@@ -295,7 +297,7 @@ static sartor_status loop(run *r) {
         }
         const sr_run_limits *limits = &r->limits;
         if (limits->before_step != NULL)
-            limits->before_step(limits->user, r->trainer->step, end, r->progress.report.loss);
+            limits->before_step(limits->user, r->trainer->step, end, r->loss);
         SR_TRY(one_step(r, &task));
         if (done < 3) sample_memory(r);
         if (r->trainer->step < end && checkpoint_due(r)) SR_TRY(checkpoint(r));
