@@ -152,6 +152,34 @@ static void test_fencing(void **state) {
     sr_job_release(&next);
 }
 
+/* Leases that nobody gave do not keep a job for ever, and attempts do not overflow. */
+static void test_absurd_rows(void **state) {
+    (void)state;
+    static const char *const leases[] = {"NULL", "1e300", "'x'", "-1"};
+    sr_job job;
+    sr_claim claimed;
+    int64_t id = add_job(study, "a", 1, false);
+    assert_int_equal(claim("w", 60, &job, SR_CLAIMED), id);
+    sr_job_release(&job);
+    for (size_t i = 0; i < sizeof leases / sizeof *leases; i++) {
+        char sql[80];
+        snprintf(sql, sizeof sql, "UPDATE job SET lease_until = %s", leases[i]);
+        run(sql);
+        assert_int_equal(claim("v", 60, &job, SR_CLAIMED), id);
+        sr_job_release(&job);
+        assert_int_equal(claim("w", 60, &job, SR_CLAIM_BUSY), 0);
+    }
+    static const char *const attempts[] = {"9223372036854775807", "2147483647", "-5", "'x'"};
+    for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
+        char sql[120];
+        snprintf(sql, sizeof sql, "UPDATE job SET state = 'waiting', attempt = %s", attempts[i]);
+        run(sql);
+        sartor_status status = sr_job_claim(ctx, study, "w", 60, &job, &claimed);
+        if (i < 3) assert_int_equal(status, SARTOR_FORMAT);
+        sr_job_release(&job);
+    }
+}
+
 static void test_give_back(void **state) {
     (void)state;
     add_job(study, "j", 1, false);
@@ -362,15 +390,11 @@ static void test_claims_stay_cheap(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_add),
-        TEST(test_order),
-        TEST(test_fencing),
-        TEST(test_give_back),
-        TEST(test_alone),
-        TEST(test_deaths),
-        TEST(test_counts_and_curves),
-        TEST(test_two_processes),
-        TEST(test_claims_stay_cheap),
+        TEST(test_add),           TEST(test_order),
+        TEST(test_fencing),       TEST(test_absurd_rows),
+        TEST(test_give_back),     TEST(test_alone),
+        TEST(test_deaths),        TEST(test_counts_and_curves),
+        TEST(test_two_processes), TEST(test_claims_stay_cheap),
     };
     return cmocka_run_group_tests_name("jobs", tests, NULL, NULL);
 }

@@ -216,6 +216,41 @@ static void test_places(void **state) {
     assert_int_equal(create(in_folder("t"), width(1), NULL), SARTOR_IO);
 }
 
+/* A link to a study is that study, its folder included. */
+static void test_link(void **state) {
+    (void)state;
+    sr_study *study = new_study();
+    sr_study_close(&study);
+    assert_int_equal(symlink("s", in_folder("link")), 0);
+    char *real = realpath(in_folder("s.d"), NULL);
+    assert_non_null(real);
+    study = open_study(in_folder("link"), SR_STUDY_READ);
+    assert_string_equal(sr_study_folder(study), real);
+    sr_study_close(&study);
+    study = open_study(in_folder("link"), SR_STUDY_WRITE);
+    assert_string_equal(sr_study_folder(study), real);
+    sr_study_close(&study);
+    assert_int_equal(file_size(in_folder("link.d")), -1);
+    free(real);
+}
+
+/* What a removed study left behind is not taken for the work of a new one. */
+static void test_left_behind(void **state) {
+    (void)state;
+    sr_study *study;
+    json_t *settings = json_pack("{s:i}", "a", 1);
+    assert_int_equal(mkdir(in_folder("new.d"), 0777), 0);
+    assert_int_equal(mkdir(in_folder("new.d/workers"), 0777), 0);
+    good(sr_study_create(ctx, in_folder("new"), settings, &study, NULL));
+    sr_study_close(&study);
+    assert_int_equal(mkdir(in_folder("old.d"), 0777), 0);
+    assert_int_equal(mkdir(in_folder("old.d/trial"), 0777), 0);
+    assert_int_equal(sr_study_create(ctx, in_folder("old"), settings, &study, NULL), SARTOR_IO);
+    assert_non_null(strstr(sartor_error(ctx), "old.d has files of a study that is gone"));
+    assert_int_equal(file_size(in_folder("old")), -1);
+    json_decref(settings);
+}
+
 static void test_no_study(void **state) {
     (void)state;
     static const char text[] = "This is no database, but a text that goes on. ";
@@ -709,6 +744,8 @@ int main(void) {
         TEST(test_two_create_at_once),
         TEST(test_names),
         TEST(test_places),
+        TEST(test_link),
+        TEST(test_left_behind),
         TEST(test_no_study),
         TEST(test_versions),
         TEST(test_migration),

@@ -84,7 +84,8 @@ static sartor_status run_interrupt(sartor_context *inner, sr_worker *worker, voi
     return sr_interrupted(inner) ? sr_fail(inner, SARTOR_INTERRUPTED, "saved") : SARTOR_OK;
 }
 
-/* Another worker takes the job away; whatever is returned is dropped. `wait`: until told. */
+/* Another worker takes the job away; whatever is returned is dropped. `wait`: until told; `broken`:
+ * it fails for what the other did to its files. */
 static sartor_status run_stolen(sartor_context *inner, sr_worker *worker, void *data,
                                 const sr_job *job, json_t **result) {
     (void)data;
@@ -97,6 +98,7 @@ static sartor_status run_stolen(sartor_context *inner, sr_worker *worker, void *
         sr_run_sql(inner, study, NULL, "UPDATE job SET attempt = 2, state = 'waiting'", "");
     double end = sr_seconds() + 20;
     while (member(job, "wait") != 0 && !sr_interrupted(inner) && sr_seconds() < end) sleep_ms(5);
+    if (member(job, "broken") != 0) return sr_fail(inner, SARTOR_IO, "the folder is gone");
     *result = json_object();
     return status;
 }
@@ -326,11 +328,12 @@ static void test_heart(void **state) {
     add(study, "watch", "x", "{}");
     good(work(in_folder("s"), NULL, 0.5, &u));
     assert_int_equal(number(study, "SELECT result = 'true' FROM job"), 1);
-    for (int wait = 0; wait < 2; wait++) { /* found when storing, and by the heart */
+    static const char *const specs[] = {"{\"wait\": 0}", "{\"wait\": 1}", "{\"broken\": 1}"};
+    for (int i = 0; i < 3; i++) { /* found when storing, by the heart, and after a failure */
         run_sql(study, "DELETE FROM attempt; DELETE FROM job; DELETE FROM event");
-        add(study, "stolen", "y", wait ? "{\"wait\": 1}" : "{\"wait\": 0}");
+        add(study, "stolen", "y", specs[i]);
         double start = sr_seconds();
-        good(work(in_folder("s"), NULL, wait ? 0.5 : 600, &u));
+        good(work(in_folder("s"), NULL, i == 1 ? 0.5 : 600, &u));
         assert_true(sr_seconds() - start < 15);
         assert_int_equal(number(study, "SELECT state = 'done' AND attempt = 3 FROM job"), 1);
         assert_int_equal(number(study, "SELECT count(*) FROM event WHERE what = 'stored'"), 1);

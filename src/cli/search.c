@@ -113,7 +113,7 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_CHOICE("survival", "elitist|mu+lambda", &survival,
                   "the next parents: two elites and the new children, as STAR does, or the best of "
                   "parents and children, as NSGA-II does in the textbook"),
-        SR_INT("population", "N", &population, "architectures in a generation", 2, 10000),
+        SR_INT("population", "N", &population, "architectures in a generation", 1, 10000),
         SR_INT("generations", "G", &generations,
                "generations in all, the random first one included; a larger number continues a "
                "study",

@@ -21,7 +21,7 @@ typedef struct collecting {
     const sr_search *search;
     json_t *root;
     json_t *front, *by_id; /* by trial id: ids are any numbers */
-    sr_genome *genome; /* scratch */
+    sr_genome *genome;     /* scratch */
     sr_sharing *sharing;
     char *text; /* SR_GENOME_TEXT, scratch */
 } collecting;
@@ -109,8 +109,7 @@ static sartor_status mark_front(collecting *c) {
 
 static const char *names(collecting *c, const char *genome) {
     c->text[0] = '\0';
-    if (genome != NULL &&
-        sr_genome_parse(c->ctx, genome, strlen(genome), c->genome) == SARTOR_OK)
+    if (genome != NULL && sr_genome_parse(c->ctx, genome, strlen(genome), c->genome) == SARTOR_OK)
         sr_genome_names(c->genome, c->text);
     return c->text;
 }
@@ -189,8 +188,8 @@ static void count_classes(collecting *c, const json_t *trial, json_t *generation
     json_t *counts = json_object_get(found, key_of(g, key));
     if (counts == NULL) {
         counts = json_object();
-        (void)json_array_append_new(
-            generations, json_pack("{s:I, s:O}", "generation", g, "counts", counts));
+        (void)json_array_append_new(generations,
+                                    json_pack("{s:I, s:O}", "generation", g, "counts", counts));
         (void)json_object_set_new(found, key, counts);
     }
     if (sr_genome_parse(c->ctx, genome, strlen(genome), c->genome) != SARTOR_OK) return;
@@ -266,13 +265,14 @@ static sartor_status details(collecting *c, const json_t *array) {
 }
 
 static sartor_status collect(collecting *c) {
-    json_t *array = json_array(), *finals = NULL;
+    json_t *finals = NULL;
     c->front = json_object();
     c->by_id = json_object();
     SR_TRY(sr_alloc(c->ctx, 1, sizeof *c->genome, "a genome", (void **)&c->genome));
     SR_TRY(sr_alloc(c->ctx, 1, sizeof *c->sharing, "a genome", (void **)&c->sharing));
     SR_TRY(sr_alloc(c->ctx, SR_GENOME_TEXT, 1, "a genome", (void **)&c->text));
     SR_TRY(header(c));
+    json_t *array = json_array();
     (void)json_object_set_new(c->root, "trials", array);
     SR_TRY(mark_front(c));
     sartor_status status = trials(c, array);

@@ -338,10 +338,10 @@ static sartor_status put_facts(making *m) {
     if (o->generations > before)
         SR_TRY(put_number(ctx, m->study, SR_FACT_GENERATIONS, o->generations));
     char *text = text_fact(o);
-    sartor_status status = text != NULL ? sr_study_put(ctx, m->study, SR_FACT_TEXT, text)
-                                        : sr_fail(ctx, SARTOR_INVALID,
-                                                  "%s: a path or the separator is not in UTF-8",
-                                                  o->study);
+    sartor_status status =
+        text != NULL
+            ? sr_study_put(ctx, m->study, SR_FACT_TEXT, text)
+            : sr_fail(ctx, SARTOR_INVALID, "%s: a path or the separator is not in UTF-8", o->study);
     free(text);
     SR_TRY(status);
     unsigned keep = (unsigned)o->keep;

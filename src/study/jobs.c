@@ -129,10 +129,11 @@ static sartor_status read_job(sartor_context *ctx, sr_study *study, int64_t id, 
     json_error_t error = {0};
     SR_TRY(sr_sql(ctx, study, &rows, "SELECT attempt, kind, name, spec FROM job WHERE id = ?", "i",
                   id));
-    bool counted = false;
+    bool counted = false, named = false;
     if (sr_next(&rows)) {
         int64_t attempt = sr_int(&rows, 0);
         counted = sr_is_integer(&rows, 0) && attempt > 0 && attempt <= MOST_ATTEMPTS;
+        named = !sr_is_null(&rows, 1) && !sr_is_null(&rows, 2);
         *job = (sr_job){.id = id,
                         .attempt = counted ? (int)attempt : 0,
                         .kind = copy_of(sr_text(&rows, 1)),
@@ -142,9 +143,9 @@ static sartor_status read_job(sartor_context *ctx, sr_study *study, int64_t id, 
             job->spec = json_loads(spec, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     }
     SR_TRY(sr_done(&rows));
-    if (!counted)
-        return sr_fail(ctx, SARTOR_FORMAT, "%s: is corrupted (attempts of job %" PRId64 ")",
-                       sr_study_path(study), id);
+    if (!counted || !named)
+        return sr_fail(ctx, SARTOR_FORMAT, "%s: is corrupted (%s of job %" PRId64 ")",
+                       sr_study_path(study), counted ? "name" : "attempts", id);
     if (job->kind == NULL || job->name == NULL)
         return sr_fail(ctx, SARTOR_MEMORY, "%s: not enough memory for a job", sr_study_path(study));
     if (job->spec == NULL)

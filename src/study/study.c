@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SMALLEST_PAGE = 512 };       /* of an SQLite file */
+enum { SMALLEST_PAGE = 512 };      /* of an SQLite file */
 enum { LARGEST_VALUE = 64 << 20 }; /* bytes of one text */
 
 static _Atomic double patience = 10;

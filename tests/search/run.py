@@ -210,6 +210,9 @@ def finals_resume(bench):
     assert first == json.loads(bench.run(command).stdout)
     assert 2 <= len(first["finals"]) <= 3 and first["tokens"] == 20000
     assert {x["baseline"] for x in first["finals"]} >= {"transformer++"}
+    fewer = list(command)
+    fewer[fewer.index("--seeds") + 1] = "1"
+    assert all(len(x["bpb"]["values"]) == 1 for x in json.loads(bench.run(fewer).stdout)["finals"])
     for x in first["finals"]:
         assert len(x["bpb"]["values"]) == 2 and x["bpb"]["std"] >= 0 and x["decode"] > 0, x
     means = [x["bpb"]["mean"] for x in first["finals"]]
@@ -296,6 +299,98 @@ def corrupted_rows(bench):
             assert done.returncode in (0, 1), (i, command, done.returncode, done.stderr)
 
 
+def rows_that_no_sartor_wrote(bench):
+    """Edited by hand: an answer or one line, never a crash, a wait for ever, or memory without end."""
+    bench.run(bench.search("a.study", "--generations", "2", "--population", "4"))
+    undone = ("DELETE FROM generation WHERE number = 1; DELETE FROM parent WHERE generation = 1;"
+              "UPDATE trial SET state = 'open' WHERE id = 5;")
+    lease = ("UPDATE job SET state = 'running', lease_until = %s"
+             " WHERE id = (SELECT job FROM trial WHERE id = 5)")
+    finals = "INSERT INTO fact VALUES ('finals', '%s')"
+    edits = {
+        "UPDATE trial SET id = -5 WHERE id = 3": (),
+        "UPDATE trial SET id = 9223372036854775807 WHERE id = 3": (),
+        "UPDATE trial SET id = -9223372036854775807 - 1 WHERE id = 3": (),
+        "UPDATE trial SET generation = 1000000000000 WHERE id = 5": ("work",),
+        "UPDATE trial SET generation = 'x' WHERE id = 5": ("work",),
+        "UPDATE trial SET genome = CAST(x'ff' AS TEXT) WHERE id = 2": ("show 2", "report"),
+        "UPDATE trial SET operator = CAST(x'ff' AS TEXT) WHERE id = 2": ("show 2", "report"),
+        "UPDATE trial SET parent1 = id, parent2 = id": (),
+        "UPDATE value SET value = 9e999": (),
+        finals % '{"tokens": 1, "seeds": 1, "members": [{}]}': ("report",),
+        finals % "[]": ("report",),
+        undone: ("work",),
+        undone + "UPDATE trial SET job = NULL WHERE id = 5": ("work",),
+        undone + lease % "NULL": (),
+        undone + lease % "1e300": (),
+        undone + "UPDATE job SET state = 'waiting', attempt = 9223372036854775807": ("work",),
+    }
+    for sql, refused in edits.items():
+        for command in ("front", "show", "show 2", "report", "work"):
+            for suffix in ("", "-wal", "-shm"):
+                if os.path.exists(bench.path("b.study" + suffix)):
+                    os.remove(bench.path("b.study" + suffix))
+            shutil.copy(bench.path("a.study"), bench.path("b.study"))
+            with sqlite3.connect(bench.path("b.study")) as db:
+                db.executescript(sql)
+            db.close()
+            name, *more = command.split()
+            more += {"report": ["--out", bench.path("page.html")],
+                     "work": ["--quiet"]}.get(name, ["--json"])
+            done = subprocess.run([bench.sartor, name, bench.path("b.study"), *more], timeout=60,
+                                  capture_output=True, text=True, env=bench.environment)
+            assert done.returncode in (0, 1), (sql, command, done.returncode, done.stderr)
+            assert command not in refused or done.returncode == 1, (sql, command)
+            if done.returncode == 1:
+                one_line(done, "b.study")
+                assert "not enough memory" not in done.stderr, (sql, command, done.stderr)
+
+
+def names_of_studies(bench):
+    """A name like an option, a link, and the folder of a study that was removed."""
+    few = ("--generations", "1", "--population", "2")
+    command = bench.search("x", *few)
+    command[command.index("--study"):command.index("--study") + 2] = ["--study=-x.study"]
+    done = subprocess.run(command, capture_output=True, text=True, env=bench.environment,
+                          cwd=bench.folder, timeout=60)
+    assert done.returncode == 0, done.stderr
+    os.symlink("real.study", bench.path("link.study"))
+    bench.run(bench.search("link.study", *few))
+    assert not os.path.exists(bench.path("link.study.d"))
+    assert bench.show("real.study", "1")["model"] or bench.show("real.study", "2")["model"]
+    os.remove(bench.path("real.study"))
+    done = bench.run(bench.search("real.study", *few, "--seed", "1"), expect=1)
+    one_line(done, "real.study.d", "gone")
+
+
+def relative_paths(bench):
+    """Data named from one folder and used from another."""
+    os.mkdir(bench.path("else"))
+    command = bench.search("a.study", "--generations", "1")
+    command[command.index("--data") + 1] = "text"
+    subprocess.run(command, check=True, capture_output=True, cwd=bench.folder,
+                   env=bench.environment)
+    with sqlite3.connect(bench.path("a.study")) as db:
+        text = json.loads(db.execute("SELECT value FROM fact WHERE name = 'text'").fetchone()[0])
+        db.execute("UPDATE fact SET value = '2' WHERE name = 'generations'")
+    assert all(os.path.isabs(x) for x in text["data"]), text
+    subprocess.run([bench.sartor, "work", bench.path("a.study"), "--quiet"], check=True, timeout=60,
+                   capture_output=True, cwd=bench.path("else"), env=bench.environment)
+    assert bench.show("a.study")["trials"]["done"] == 10 and not os.listdir(bench.path("else"))
+
+
+def removed_folders_are_not_followed(bench):
+    """Weights that are not kept are removed, but not what a link in their place names."""
+    bench.run(bench.search("a.study", "--generations", "1", "--keep", "all"))
+    os.mkdir(bench.path("mine"))
+    open(bench.path("mine", "file"), "w").close()
+    for name in os.listdir(bench.path("a.study.d", "trial")):
+        shutil.rmtree(bench.path("a.study.d", "trial", name))
+        os.symlink(bench.path("mine"), bench.path("a.study.d", "trial", name))
+    bench.run(bench.search("a.study", "--generations", "2"))
+    assert os.path.exists(bench.path("mine", "file"))
+
+
 def locked_study(bench):
     bench.run(bench.search("a.study", "--generations", "1"))
     holder = sqlite3.connect(bench.path("a.study"), isolation_level=None)
@@ -363,5 +458,6 @@ if __name__ == "__main__":
           joined_from_another_terminal, seeds_are_marked, limits_hold, duplicates_are_not_trained,
           memory_limit_refuses_some, not_finite_everywhere, measured_objectives, finals_resume,
           weights_are_kept_by_policy, other_settings_are_refused, changed_data_stops_workers,
-          other_instruction_set, bad_study_files, corrupted_rows, locked_study, full_disk,
+          other_instruction_set, bad_study_files, corrupted_rows, rows_that_no_sartor_wrote,
+          names_of_studies, relative_paths, removed_folders_are_not_followed, locked_study, full_disk,
           read_only_folder, reading_while_it_runs])
