@@ -62,5 +62,6 @@ two=$(seconds search two.study 8 2 "${trained[@]}" --population 8 --train-tokens
 # Tokens per second of a worker while it trains: what two workers on two cores do to each other.
 slower=$(question "$folder/two.study" "SELECT avg(json_extract(result, '$.seconds')) FROM job")
 alone=$(question "$folder/one.study" "SELECT avg(json_extract(result, '$.seconds')) FROM job")
-awk "BEGIN { printf \"{\\\"part\\\": \\\"two workers\\\", \\\"one\\\": %s, \\\"two\\\": %s, \\\"times_as_fast\\\": %.2f, \\\"throughput\\\": %.2f}\\n\",
-    $one, $two, $one / $two, 2 * $alone / $slower }"
+awk -v one="$one" -v two="$two" -v alone="$alone" -v slower="$slower" 'BEGIN {
+    printf "{\"part\": \"two workers\", \"one\": %s, \"two\": %s, ", one, two
+    printf "\"times_as_fast\": %.2f, \"throughput\": %.2f}\n", one / two, 2 * alone / slower }'

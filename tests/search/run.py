@@ -257,7 +257,8 @@ def other_instruction_set(bench):
     bench.run(bench.search("a.study", "--generations", "1"))
     with sqlite3.connect(bench.path("a.study")) as db:
         db.execute("UPDATE fact SET value = '2' WHERE name = 'generations'")
-    done = bench.run([bench.sartor, "work", bench.path("a.study"), "--quiet"], expect=1, SARTOR_ISA="base")
+    done = bench.run([bench.sartor, "work", bench.path("a.study"), "--quiet"], expect=1,
+                     SARTOR_ISA="base")
     one_line(done, "base", "--mixed")
     bench.run([bench.sartor, "work", bench.path("a.study"), "--quiet", "--mixed"], SARTOR_ISA="base")
     assert bench.show("a.study")["trials"]["done"] == 10
