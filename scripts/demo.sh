@@ -53,7 +53,7 @@ say "Searching: small, good, and with little to remember while it writes"
 # Three standard designs are in the first population, to be beaten.
 # shellcheck disable=SC2086
 show search --study "$study" --data data/small --objectives bpb,params,cache $sizes --batch 4 \
-    --lr 0.004 --train-tokens 200k --population 10 --generations 6 --quiet \
+    --lr 0.004 --train-tokens 200k --population 10 --generations 6 \
     --seed-with transformer++,striped-mamba,lfm2
 
 say "The report"
