@@ -245,7 +245,7 @@ static sartor_status details(collecting *c, const json_t *array) {
     size_t i;
     json_t *trial;
     json_t *found = json_object();
-    json_array_foreach(array, i, trial) count_classes(c, trial, classes, found);
+    json_array_foreach(array, i, trial) { count_classes(c, trial, classes, found); }
     json_decref(found);
     json_array_foreach(array, i, trial) {
         feasible(c, trial);

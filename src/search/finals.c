@@ -38,8 +38,9 @@ typedef struct choosing {
 static bool is_member(const choosing *c, const char *arch) {
     size_t i;
     const json_t *m;
-    json_array_foreach(c->members, i, m) if (strcmp(json_string_value(json_object_get(m, "id")),
-                                                    arch) == 0) return true;
+    json_array_foreach(c->members, i, m) {
+        if (strcmp(json_string_value(json_object_get(m, "id")), arch) == 0) return true;
+    }
     return false;
 }
 
