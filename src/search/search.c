@@ -408,11 +408,8 @@ static sartor_status tell_disk(making *m) {
 }
 
 int sr_search_workers(int asked, int threads) {
-    int cores;
-    sartor_context *none = NULL;
     if (asked > 0) return asked;
-    if (sr_threads_resolve(none, 0, &cores) != SARTOR_OK) return 1;
-    return cores / threads > 0 ? cores / threads : 1;
+    return sr_cores() / threads > 0 ? sr_cores() / threads : 1;
 }
 
 sartor_status sartor_search(sartor_context *ctx, const sartor_search_options *o) {

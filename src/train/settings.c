@@ -34,12 +34,16 @@ sr_numbers sr_numbers_from(sartor_precision precision) {
     return precision == SARTOR_BF16 ? SR_FAST_BF16 : SR_FAST_F32;
 }
 
+int sr_cores(void) {
+    int cores = omp_get_num_procs();
+    return cores < SR_MAX_THREADS ? cores : SR_MAX_THREADS;
+}
+
 sartor_status sr_threads_resolve(sartor_context *ctx, int threads, int *resolved) {
     if (threads < 0 || threads > SR_MAX_THREADS)
         return sr_fail(ctx, SARTOR_INVALID, "threads is %d, expected 1 to %d (0: every core)",
                        threads, SR_MAX_THREADS);
-    int cores = omp_get_num_procs();
-    *resolved = threads > 0 ? threads : cores < SR_MAX_THREADS ? cores : SR_MAX_THREADS;
+    *resolved = threads > 0 ? threads : sr_cores();
     return SARTOR_OK;
 }
 

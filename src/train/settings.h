@@ -27,6 +27,8 @@ typedef struct sr_run_settings {
 /* The public sizes as a model's. */
 sr_sizes sr_sizes_from(const sartor_sizes *sizes, int64_t vocab);
 sr_numbers sr_numbers_from(sartor_precision precision);
+/* Of this machine, at most SR_MAX_THREADS. */
+int sr_cores(void);
 /* 0: every core. SARTOR_INVALID outside 0..SR_MAX_THREADS. */
 sartor_status sr_threads_resolve(sartor_context *ctx, int threads, int *resolved);
 /* SARTOR_INVALID unless F32 or BF16. */
