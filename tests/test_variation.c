@@ -18,6 +18,7 @@ static sartor_context *ctx;
 static sr_rng rng = {11, SR_FOR_TEST, 0};
 static uint64_t next;
 static sr_genome a, b, c, d;
+static int repaired;
 
 static void parse(const char *s, sr_genome *g) {
     if (sr_genome_parse(ctx, s, strlen(s), g) != SARTOR_OK)
@@ -128,6 +129,20 @@ static void test_sample_sharing(void **state) {
     assert_rate(first_two, n, 0.125);
 }
 
+/* A LIV that is cut off from its partner is set back, and that is counted. */
+static void test_cross_counts_repairs(void **state) {
+    (void)state;
+    sr_pool pool = sr_pool_paper();
+    parse("1.1.2.1.1-1.1.2.1.1", &a);
+    parse("9.1.1.1.1-7.1.1.1.1", &b);
+    repaired = 0;
+    sr_genome_cross(&a, &b, &pool, rng, &next, &c, &repaired);
+    assert_int_equal(repaired, 1);
+    repaired = 0;
+    sr_genome_cross(&b, &b, &pool, rng, &next, &c, &repaired);
+    assert_int_equal(repaired, 0);
+}
+
 static void test_determinism(void **state) {
     (void)state;
     sr_pool pool = sr_pool_paper();
@@ -144,8 +159,8 @@ static void test_determinism(void **state) {
     assert_same(&a, &b);
     assert_int_equal(at, again);
     sr_genome x;
-    sr_genome_cross(&a, &c, &pool, rng, &at, &x);
-    sr_genome_cross(&b, &c, &pool, rng, &again, &d);
+    sr_genome_cross(&a, &c, &pool, rng, &at, &x, &repaired);
+    sr_genome_cross(&b, &c, &pool, rng, &again, &d, &repaired);
     assert_same(&x, &d);
     assert_int_equal(at, again);
 }
@@ -161,7 +176,7 @@ static void test_cross_cuts(void **state) {
     parse("(GConv-1)x6", &a);
     parse("(GMemless)x6", &b);
     for (int i = 0; i < 20000; i++) {
-        sr_genome_cross(&a, &b, &pool, rng, &next, &c);
+        sr_genome_cross(&a, &b, &pool, rng, &next, &c, &repaired);
         assert_int_equal(c.n, N);
         int from = 0, to = N;
         while (from < N && c.liv[from].liv_class == 7) from++;
@@ -184,12 +199,12 @@ static void test_cross_short(void **state) {
     for (int i = 0; i < 4000; i++) {
         parse("GConv-1", &a);
         parse("GMemless", &b);
-        sr_genome_cross(&a, &b, &pool, rng, &next, &c);
+        sr_genome_cross(&a, &b, &pool, rng, &next, &c, &repaired);
         assert_int_equal(c.n, 1);
         second += c.liv[0].liv_class == 9;
         parse("GConv-1 GConv-1", &a);
         parse("GMemless GMemless", &b);
-        sr_genome_cross(&a, &b, &pool, rng, &next, &c);
+        sr_genome_cross(&a, &b, &pool, rng, &next, &c, &repaired);
         assert_int_not_equal(c.liv[0].liv_class, c.liv[1].liv_class);
         first[c.liv[0].liv_class == 9]++;
     }
@@ -204,7 +219,7 @@ static void test_cross_is_a_splice(void **state) {
     for (int i = 0; i < 300; i++) {
         sr_genome_sample(&pool, 8, rng, &next, &a);
         sr_genome_sample(&pool, 8, rng, &next, &b);
-        sr_genome_cross(&a, &b, &pool, rng, &next, &c);
+        sr_genome_cross(&a, &b, &pool, rng, &next, &c, &repaired);
         assert_finished(&c, &pool);
         bool found = false;
         for (int from = 0; from < 8; from++)
@@ -226,7 +241,7 @@ static void test_cross_merges_groups(void **state) {
     parse("9.1.2.1.1-9.1.2.1.1-7.1.1.1.1-7.1.1.1.1", &a);
     parse("7.1.1.1.1-7.1.1.1.1-9.1.2.1.1-9.1.2.1.1", &b);
     for (int i = 0; i < 200; i++) {
-        sr_genome_cross(&a, &b, &pool, rng, &next, &c);
+        sr_genome_cross(&a, &b, &pool, rng, &next, &c, &repaired);
         merged = merged || shares_weights(&c) == 4;
     }
     assert_true(merged);
@@ -377,7 +392,7 @@ static void test_other_pool(void **state) {
     for (int i = 0; i < 200; i++) {
         sr_genome_sample(&all, 6, rng, &next, &a);
         sr_genome_sample(&all, 6, rng, &next, &b);
-        sr_genome_cross(&a, &b, &few, rng, &next, &c);
+        sr_genome_cross(&a, &b, &few, rng, &next, &c, &repaired);
         assert_finished(&c, &few);
         sr_genome_mutate(&a, &few, 0.1, rng, &next);
         assert_finished(&a, &few);
@@ -427,7 +442,7 @@ static void test_space(void **state) {
     snprintf(wider.sizes, sizeof wider.sizes, "width=128");
     sr_space space = sr_star_space(&star), other = sr_star_space(&wider);
     assert_int_equal(space.bytes, sizeof(sr_genome));
-    sr_draw draw = {rng, 0};
+    sr_draw draw = {rng, 0, 0};
     for (int i = 0; i < 50; i++) {
         char id[SR_HASH_TEXT], same[SR_HASH_TEXT], wide[SR_HASH_TEXT];
         space.sample(&space, &draw, &a);
@@ -462,7 +477,7 @@ static void test_approach(void **state) {
     const int n = 3000;
     sr_star star = {.pool = sr_pool_paper(), .livs = 8, .sizes = ""};
     sr_space space = sr_star_space(&star);
-    sr_draw draw = {rng, 0};
+    sr_draw draw = {rng, 0, 0};
     int taken = 0;
     for (int i = 0; i < n; i++) {
         space.sample(&space, &draw, &a);
@@ -482,15 +497,25 @@ static void test_approach(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sample_classes),    cmocka_unit_test(test_sample_valid),
-        cmocka_unit_test(test_sample_sharing),    cmocka_unit_test(test_determinism),
-        cmocka_unit_test(test_cross_cuts),        cmocka_unit_test(test_cross_short),
-        cmocka_unit_test(test_cross_is_a_splice), cmocka_unit_test(test_cross_merges_groups),
-        cmocka_unit_test(test_mutate_nothing),    cmocka_unit_test(test_mutate_counts),
-        cmocka_unit_test(test_mutate_rates),      cmocka_unit_test(test_mutate_labels),
-        cmocka_unit_test(test_mutate_new_class),  cmocka_unit_test(test_mutate_everything),
-        cmocka_unit_test(test_mutate_drift),      cmocka_unit_test(test_other_pool),
-        cmocka_unit_test(test_distance),          cmocka_unit_test(test_space),
+        cmocka_unit_test(test_sample_classes),
+        cmocka_unit_test(test_sample_valid),
+        cmocka_unit_test(test_sample_sharing),
+        cmocka_unit_test(test_cross_counts_repairs),
+        cmocka_unit_test(test_determinism),
+        cmocka_unit_test(test_cross_cuts),
+        cmocka_unit_test(test_cross_short),
+        cmocka_unit_test(test_cross_is_a_splice),
+        cmocka_unit_test(test_cross_merges_groups),
+        cmocka_unit_test(test_mutate_nothing),
+        cmocka_unit_test(test_mutate_counts),
+        cmocka_unit_test(test_mutate_rates),
+        cmocka_unit_test(test_mutate_labels),
+        cmocka_unit_test(test_mutate_new_class),
+        cmocka_unit_test(test_mutate_everything),
+        cmocka_unit_test(test_mutate_drift),
+        cmocka_unit_test(test_other_pool),
+        cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_space),
         cmocka_unit_test(test_approach),
     };
     ctx = sartor_context_create();

@@ -126,7 +126,8 @@ sartor_status sartor_study_front(sartor_context *context, const char *study, cha
 sartor_status sartor_study_show(sartor_context *context, const char *study, char **json);
 /* One trial: genome, lineage, values, curve: {"version": 1, "trial": int, "id": str, "genome": str,
  * "names": str, "sizes": {...}, "generation": int, "state": "open"|"done"|"failed", "reason":
- * str|null, "baseline": str|null, "operator": str, "parents": [int], "mutations": int,
+ * str|null, "baseline": str|null, "operator": str, "parents": [int], "mutations": int, "repairs":
+ * int, "refused": int,
  * "objectives": {name: x}, "front": bool, "model": str|null, "curve": [[step, tokens, loss|null,
  * bpb|null]]}. "model": the file with its weights. An object with genome and sizes is an ARCH. */
 sartor_status sartor_study_trial(sartor_context *context, const char *study, int64_t trial,

@@ -196,6 +196,9 @@ static void print_lineage(const json_t *trial) {
     if (mutations > 0)
         sr_append(text, sizeof text, ", ", "%" PRId64 " integer%s mutated", mutations,
                   mutations == 1 ? "" : "s");
+    int64_t repairs = sr_answer_int(trial, "repairs");
+    if (repairs > 0)
+        sr_append(text, sizeof text, ", ", "%" PRId64 " set right after recombination", repairs);
     line("lineage", text);
 }
 

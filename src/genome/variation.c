@@ -44,10 +44,12 @@ static void draw_sharing(draws d, int livs, sr_gene *g) {
     g->group_strategy = up_to(d, group_strategies(g->liv_class));
 }
 
-static void finish(draws d, sr_genome *genome, const sr_pool *pool) {
-    sr_repairs repairs;
+/* Returns how many integers repair set. */
+static int finish(draws d, sr_genome *genome, const sr_pool *pool) {
+    sr_repairs r = {0};
     uint64_t seed = sr_rng_u64(d.rng, (*d.next)++);
-    (void)sr_genome_repair(NULL, genome, pool, seed, &repairs); /* fails for an empty pool only */
+    (void)sr_genome_repair(NULL, genome, pool, seed, &r); /* fails for an empty pool only */
+    return r.classes + r.labels + r.strategies + r.dissolved;
 }
 
 void sr_genome_sample(const sr_pool *pool, int livs, sr_rng rng, uint64_t *next, sr_genome *out) {
@@ -58,12 +60,12 @@ void sr_genome_sample(const sr_pool *pool, int livs, sr_rng rng, uint64_t *next,
         out->liv[i].liv_class = draw_class(d, pool);
         draw_sharing(d, livs, &out->liv[i]);
     }
-    finish(d, out, pool);
+    (void)finish(d, out, pool);
 }
 
 /* Of the n (n + 1) / 2 segments of 1 to n LIVs each is as likely as another, all LIVs excepted. */
 void sr_genome_cross(const sr_genome *a, const sr_genome *b, const sr_pool *pool, sr_rng rng,
-                     uint64_t *next, sr_genome *child) {
+                     uint64_t *next, sr_genome *child, int *repaired) {
     draws d = {rng, next};
     int n = a->n, from = 0, length = 1;
     if (n == 1) {
@@ -74,7 +76,7 @@ void sr_genome_cross(const sr_genome *a, const sr_genome *b, const sr_pool *pool
     }
     *child = *a;
     memcpy(child->liv + from, b->liv + from, (size_t)length * sizeof *child->liv);
-    finish(d, child, pool);
+    *repaired += finish(d, child, pool);
 }
 
 /* ---- mutation ---- */
@@ -137,11 +139,11 @@ static void mutate_liv(draws d, double rate, int livs, const sr_pool *pool, sr_g
 int sr_genome_mutate(sr_genome *genome, const sr_pool *pool, double rate, sr_rng rng,
                      uint64_t *next) {
     draws d = {rng, next};
-    finish(d, genome, pool);
+    (void)finish(d, genome, pool);
     const sr_genome before = *genome;
     respell(d, genome);
     for (int i = 0; i < genome->n; i++) mutate_liv(d, rate, genome->n, pool, &genome->liv[i]);
-    finish(d, genome, pool);
+    (void)finish(d, genome, pool);
     int changed = 0;
     for (int i = 0; i < genome->n; i++) {
         const sr_gene *a = &before.liv[i], *b = &genome->liv[i];

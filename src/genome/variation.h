@@ -12,9 +12,10 @@
 void sr_genome_sample(const sr_pool *pool, int livs, sr_rng rng, uint64_t *next, sr_genome *out);
 
 /* The child has a's LIVs outside two cut points and b's between them; both parents have the same
- * length >= 1. With length 1 it is one of the two. */
+ * length >= 1. With length 1 it is one of the two. *repaired grows by the integers that repair set
+ * back, because what a LIV shared with stayed behind. */
 void sr_genome_cross(const sr_genome *a, const sr_genome *b, const sr_pool *pool, sr_rng rng,
-                     uint64_t *next, sr_genome *child);
+                     uint64_t *next, sr_genome *child, int *repaired);
 
 /* Each integer is drawn anew with probability `rate`, uniformly over its legal values; a new class
  * draws the other four of its LIV anew. It acts not on the canonical form but on a random spelling

@@ -242,7 +242,7 @@ static inline vf v_exp(vf x) {
 #if defined(__AVX512F__)
     return (vf)_mm512_maskz_scalef_ps(alive, (__m512)p, (__m512)k);
 #else
-    vf e = (vf)((vi)p + ((vi)t << 23));
+    vf e = (vf)((vu)p + ((vu)t << 23));
     e = (vf)((vi)e & ~dead);
     return (vf)(((vi)x & nan) | ((vi)e & ~nan));
 #endif
@@ -297,7 +297,7 @@ static inline vf v_exp2_product(vf x, vf y) {
     p = p * r + 0.240226514f;
     p = p * r + 0.693147200f;
     p = p * r + 1.0f;
-    return (vf)((vi)p + ((vi)t << 23));
+    return (vf)((vu)p + ((vu)t << 23));
 #endif
 }
 

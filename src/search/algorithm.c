@@ -39,7 +39,7 @@ static uint64_t mix(uint64_t x) {
  * generation and slot, the stream is the attempt. */
 sr_draw sr_slot_draw(const sr_evolution *e, int generation, int slot, int attempt) {
     uint64_t place = (uint64_t)(uint32_t)generation << 32 | (uint32_t)slot;
-    return (sr_draw){{mix(mix(e->seed) ^ place), SR_FOR_GENOME, (uint32_t)attempt}, 0};
+    return (sr_draw){{mix(mix(e->seed) ^ place), SR_FOR_GENOME, (uint32_t)attempt}, 0, 0};
 }
 
 void sr_first_candidate(const sr_evolution *e, int generation, int slot, int attempt, void *out) {

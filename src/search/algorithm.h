@@ -41,6 +41,7 @@ typedef struct sr_birth {
                       * where several tries changed nothing */
     int parent[2];   /* indices into the parents; -1: none */
     int mutations;   /* integers changed by mutation */
+    int repairs;     /* integers set right after recombination (sr_draw.repaired) */
 } sr_birth;
 
 typedef struct sr_algorithm {

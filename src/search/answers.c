@@ -279,13 +279,13 @@ static json_t *trial_row(const sr_query *rows, const sr_search *search, int64_t 
     for (int i = 0; i < 2; i++)
         if (!sr_is_null(rows, 3 + i))
             (void)json_array_append_new(parents, json_integer(sr_int(rows, 3 + i)));
-    return json_pack("{s:i, s:I, s:s, s:s, s:o, s:I, s:s, s:n, s:o, s:s, s:o, s:I, s:I}", "version",
-                     1, "trial", (json_int_t)trial, "id", sr_text(rows, 1), "genome", genome,
-                     "sizes", sr_search_sizes_json(&search->settings), "generation",
+    return json_pack("{s:i, s:I, s:s, s:s, s:o, s:I, s:s, s:n, s:o, s:s, s:o, s:I, s:I, s:I}",
+                     "version", 1, "trial", (json_int_t)trial, "id", sr_text(rows, 1), "genome",
+                     genome, "sizes", sr_search_sizes_json(&search->settings), "generation",
                      (json_int_t)sr_int(rows, 2), "state", sr_text(rows, 8), "reason", "baseline",
                      string_or_null(sr_text(rows, 7)), "operator", sr_text(rows, 5), "parents",
-                     parents, "mutations", (json_int_t)sr_int(rows, 6), "refused",
-                     (json_int_t)sr_int(rows, 9));
+                     parents, "mutations", (json_int_t)sr_int(rows, 6), "repairs",
+                     (json_int_t)sr_int(rows, 11), "refused", (json_int_t)sr_int(rows, 9));
 }
 
 static sartor_status is_in_front(sartor_context *ctx, sr_study *study, const sr_search *search,
@@ -324,7 +324,7 @@ sartor_status sr_answer_trial(sartor_context *ctx, sr_study *study, const sr_sea
     *answer = NULL;
     SR_TRY(sr_sql(ctx, study, &rows,
                   "SELECT genome, arch, generation, parent1, parent2, operator, mutations,"
-                  " baseline, state, refused, job FROM trial WHERE id = ?",
+                  " baseline, state, refused, job, repairs FROM trial WHERE id = ?",
                   "i", trial));
     bool found = sr_next(&rows);
     if (found) {

@@ -25,7 +25,7 @@ int sr_children(const sr_evolution *e, int generation) {
 void sr_propose_sample(const sr_evolution *e, int generation, int slot, int attempt, void *child,
                        sr_birth *birth) {
     sr_first_candidate(e, generation, slot, attempt, child);
-    *birth = (sr_birth){"sample", {-1, -1}, 0};
+    *birth = (sr_birth){"sample", {-1, -1}, 0, 0};
 }
 
 bool sr_same_candidate(const sr_space *space, const void *a, const void *b) {
@@ -69,11 +69,12 @@ void sr_breed(const sr_evolution *e, const sr_member *parents, int n, int size, 
     }
     int mutations = sr_mutate(e, draw, from_a || from_b, child);
     if (from_a)
-        *birth = (sr_birth){mutations > 0 ? "mutation" : "copy", {a, -1}, mutations};
+        *birth = (sr_birth){mutations > 0 ? "mutation" : "copy", {a, -1}, mutations, 0};
     else if (from_b)
-        *birth = (sr_birth){mutations > 0 ? "mutation" : "copy", {b, -1}, mutations};
+        *birth = (sr_birth){mutations > 0 ? "mutation" : "copy", {b, -1}, mutations, 0};
     else
-        *birth = (sr_birth){mutations > 0 ? "crossover+mutation" : "crossover", {a, b}, mutations};
+        *birth = (sr_birth){
+            mutations > 0 ? "crossover+mutation" : "crossover", {a, b}, mutations, draw->repaired};
 }
 
 /* ---- order ---- */

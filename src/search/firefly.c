@@ -42,7 +42,7 @@ static sartor_status propose(sartor_context *ctx, const sr_evolution *e, const s
         copy = sr_same_candidate(space, child, parents[j].candidate);
     int mutations = sr_mutate(e, &draw, copy, child);
     const char *how = moved ? "move" : mutations > 0 ? "mutation" : "copy";
-    *birth = (sr_birth){how, {self, moved ? target : -1}, mutations};
+    *birth = (sr_birth){how, {self, moved ? target : -1}, mutations, draw.repaired};
     return SARTOR_OK;
 }
 

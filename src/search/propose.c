@@ -206,12 +206,12 @@ static sartor_status store_child(brood *b, const newborn *child, int64_t trial) 
         status = sr_run_sql(
             b->ctx, b->study, NULL,
             "INSERT INTO trial (id, generation, slot, genome, arch, parent1, parent2, operator,"
-            " mutations, refused, baseline, job, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-            " ?, ?)",
-            "iiisssssiisss", trial, (int64_t)b->generation, (int64_t)child->slot, genome,
+            " mutations, repairs, refused, baseline, job, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?,"
+            " ?, ?, ?, ?, ?, ?)",
+            "iiisssssiiisss", trial, (int64_t)b->generation, (int64_t)child->slot, genome,
             child->arch, has[0] ? parent[0] : NULL, has[1] ? parent[1] : NULL, child->birth.how,
-            (int64_t)child->birth.mutations, (int64_t)child->refused, child->baseline,
-            trained ? job_text : NULL, trained || measured ? "open" : "done");
+            (int64_t)child->birth.mutations, (int64_t)child->birth.repairs, (int64_t)child->refused,
+            child->baseline, trained ? job_text : NULL, trained || measured ? "open" : "done");
     free(genome);
     return status == SARTOR_OK ? add_values(b, child, trial) : status;
 }

@@ -16,6 +16,7 @@
 typedef struct sr_draw {
     sr_rng rng;
     uint64_t next;
+    int repaired; /* what recombination had to set right on the way: told, not used */
 } sr_draw;
 
 static inline uint64_t sr_draw_below(sr_draw *draw, uint64_t bound) {

@@ -12,7 +12,7 @@ static void sample(const sr_space *space, sr_draw *draw, void *out) {
 }
 
 static void cross(const sr_space *space, sr_draw *draw, const void *a, const void *b, void *child) {
-    sr_genome_cross(a, b, &star_of(space)->pool, draw->rng, &draw->next, child);
+    sr_genome_cross(a, b, &star_of(space)->pool, draw->rng, &draw->next, child, &draw->repaired);
 }
 
 static int mutate(const sr_space *space, sr_draw *draw, double rate, void *candidate) {
@@ -28,9 +28,10 @@ static void approach(const sr_space *space, sr_draw *draw, double attraction, co
         if (memcmp(&genome->liv[i], &to->liv[i], sizeof genome->liv[i]) == 0) continue;
         if (sr_draw_uniform(draw) < attraction) genome->liv[i] = to->liv[i];
     }
-    sr_repairs repairs;
+    sr_repairs r = {0};
     uint64_t seed = sr_rng_u64(draw->rng, draw->next++);
-    (void)sr_genome_repair(NULL, genome, &star_of(space)->pool, seed, &repairs); /* cannot fail */
+    (void)sr_genome_repair(NULL, genome, &star_of(space)->pool, seed, &r); /* cannot fail */
+    draw->repaired += r.classes + r.labels + r.strategies + r.dissolved;
 }
 
 static double distance(const sr_space *space, const void *a, const void *b) {

@@ -65,6 +65,7 @@ static const char *const version_1[] = {
     " parent2 INTEGER REFERENCES trial,"
     " operator TEXT NOT NULL," /* sample, crossover, mutation, crossover+mutation, move, seed */
     " mutations INTEGER NOT NULL DEFAULT 0,"
+    " repairs INTEGER NOT NULL DEFAULT 0," /* integers set right after recombination */
     " refused INTEGER NOT NULL DEFAULT 0," /* children of the slot drawn before: seen, or beyond a
                                               limit */
     " baseline TEXT,"                      /* the preset it is */

@@ -18,14 +18,14 @@ enum { LANES = 2 * VL };
 static inline vf v_exp2(vf x) {
     vf y = v_max(v_set(-127), x); /* a NaN stays */
     vf k = y + 12582912.0f;       /* rounds to the nearest integer */
-    vi n = (vi)k << 23;           /* the other bits of the constant are shifted out */
+    vu n = (vu)k << 23;           /* the other bits of the constant are shifted out */
     vf f = y - (k - 12582912.0f);
     vf p = f * 1.33813025e-3f + 9.66636852e-3f;
     p = p * f + 5.55038101e-2f;
     p = p * f + 2.40223490e-1f;
     p = p * f + 6.93147181e-1f;
     p = p * f + 1.0f;
-    return (vf)((vi)p + n);
+    return (vf)((vu)p + n); /* unsigned: absurd scores of a diverging model may overflow */
 }
 
 /* What the queries of a tile see: key row j is visible to lane i when 0 <= first + i - j < window,
