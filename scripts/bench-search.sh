@@ -50,7 +50,7 @@ printf '{"part": "50,000 trials", "trials": %s, "next_generation": %s, "front": 
     "$(question "$folder/analytic.study" 'SELECT count(*) FROM trial')" "$next" "$front" "$show"
 
 trained=(--objectives bpb,params --batch 4 --lr 4e-3)
-wall=$(seconds search long.study 2 2 "${trained[@]}" --population 10 --train-tokens 400k)
+wall=$(seconds search long.study 2 2 "${trained[@]}" --population 10 --train-tokens 250k)
 printf '{"part": "overhead", "trials": %s, "mean_trial_seconds": %s, "wall": %s, "outside_training": %s}\n' \
     "$(question "$folder/long.study" "SELECT count(*) FROM job WHERE state = 'done'")" \
     "$(question "$folder/long.study" "SELECT round(avg(seconds), 2) FROM job")" "$wall" \
