@@ -74,6 +74,10 @@ sartor_status sr_fail(sartor_context *ctx, sartor_status status, const char *for
     return status;
 }
 
+sartor_status sr_no_memory(sartor_context *ctx) {
+    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
+}
+
 sartor_status sr_fail_in(sartor_context *ctx, sartor_status status, const char *format, ...) {
     char old[MESSAGE_BYTES];
     memcpy(old, ctx->message, sizeof old);

@@ -16,6 +16,9 @@ sartor_status sr_fail(sartor_context *ctx, sartor_status status, const char *for
 sartor_status sr_fail_in(sartor_context *ctx, sartor_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* sr_fail() for an allocation that failed and is too small to be worth a name. */
+sartor_status sr_no_memory(sartor_context *ctx);
+
 void sr_log(sartor_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 bool sr_interrupted(const sartor_context *ctx);

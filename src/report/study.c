@@ -26,9 +26,6 @@ typedef struct collecting {
     char *text; /* SR_GENOME_TEXT, scratch */
 } collecting;
 
-static sartor_status no_memory(sartor_context *ctx) {
-    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
-}
 static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 static json_t *string_or_null(const char *s) { return s != NULL ? json_string(s) : json_null(); }
 
@@ -84,7 +81,7 @@ static sartor_status header(collecting *c) {
                         "objectives", objectives(c), "measures", measures(c), "hypervolume",
                         json_object_get(show, "hypervolume"));
     json_decref(show);
-    return c->root != NULL ? SARTOR_OK : no_memory(c->ctx);
+    return c->root != NULL ? SARTOR_OK : sr_no_memory(c->ctx);
 }
 
 /* ---- trials ---- */

@@ -9,10 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static sartor_status no_memory(sartor_context *ctx) {
-    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
-}
-
 /* What a trial's row holds is no text, or not in UTF-8. */
 static sartor_status corrupted(sartor_context *ctx, const sr_study *study, int64_t trial) {
     return sr_fail(ctx, SARTOR_FORMAT, "%s: is corrupted (trial %" PRId64 ")", sr_study_path(study),
@@ -49,7 +45,7 @@ static sartor_status candidates_for_front(sartor_context *ctx, sr_study *study, 
     }
     *ids = status == SARTOR_OK ? json_dumps(array, JSON_COMPACT) : NULL;
     json_decref(array);
-    return status == SARTOR_OK && *ids == NULL ? no_memory(ctx) : status;
+    return status == SARTOR_OK && *ids == NULL ? sr_no_memory(ctx) : status;
 }
 
 sartor_status sr_answer_population(sartor_context *ctx, sr_study *study, const sr_search *search,
@@ -114,7 +110,7 @@ static sartor_status add_entry(sartor_context *ctx, sr_study *study, const sr_se
                         "baseline", string_or_null(sr_text(&rows, 2)));
     SR_TRY(sr_done(&rows));
     if (row == NULL) return corrupted(ctx, study, e->trial);
-    return json_array_append_new(front, row) == 0 ? SARTOR_OK : no_memory(ctx);
+    return json_array_append_new(front, row) == 0 ? SARTOR_OK : sr_no_memory(ctx);
 }
 
 static sartor_status sorted_front(sartor_context *ctx, sr_study *study, const sr_search *search,
@@ -151,7 +147,7 @@ sartor_status sr_answer_front(sartor_context *ctx, sr_study *study, const sr_sea
     }
     *answer = json_pack("{s:i, s:o, s:o, s:o}", "version", 1, "objectives", names, "reference",
                         reference, "front", front);
-    if (*answer == NULL) return no_memory(ctx);
+    if (*answer == NULL) return sr_no_memory(ctx);
     sartor_status status = sorted_front(ctx, study, search, front);
     if (status == SARTOR_OK) return status;
     json_decref(*answer);
@@ -198,7 +194,7 @@ static sartor_status settings_with_total(sartor_context *ctx, sr_study *study, j
     if (*settings != NULL && total != NULL)
         (void)json_object_set_new(*settings, "generations", json_integer(strtoll(total, NULL, 10)));
     free(total);
-    return *settings != NULL ? SARTOR_OK : no_memory(ctx);
+    return *settings != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }
 
 sartor_status sr_answer_show(sartor_context *ctx, sr_study *study, const sr_search *search,
@@ -231,7 +227,7 @@ sartor_status sr_answer_show(sartor_context *ctx, sr_study *study, const sr_sear
                         "done", (json_int_t)c.done, "running", (json_int_t)c.running, "failed",
                         (json_int_t)c.failed, "waiting", (json_int_t)c.waiting, "generation",
                         (json_int_t)generation, "hypervolume", volumes, "settings", settings);
-    return *answer != NULL ? SARTOR_OK : no_memory(ctx);
+    return *answer != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }
 
 /* ---- one trial ---- */
@@ -307,7 +303,7 @@ static sartor_status add_names(sartor_context *ctx, json_t *answer) {
     char *names = malloc(SR_GENOME_TEXT);
     sartor_status status = parsed != NULL && names != NULL
                                ? sr_genome_parse(ctx, genome, strlen(genome), parsed)
-                               : no_memory(ctx);
+                               : sr_no_memory(ctx);
     if (status == SARTOR_OK) {
         sr_genome_names(parsed, names);
         (void)json_object_set_new(answer, "names", json_string(names));

@@ -20,10 +20,6 @@ void sartor_finals_defaults(sartor_finals_options *o) {
     *o = (sartor_finals_options){.top = 8, .seeds = 3, .tokens = 4000000};
 }
 
-static sartor_status no_memory(sartor_context *ctx) {
-    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
-}
-
 enum { MOST_SEEDS = 64 };
 
 /* ---- who is in ---- */
@@ -50,13 +46,13 @@ static sartor_status add_member(choosing *c, int64_t trial, const sr_genome *gen
     c->search->space.identity(&c->search->space, genome, arch);
     if (is_member(c, arch)) return SARTOR_OK;
     char *text = c->search->space.print(&c->search->space, genome);
-    if (text == NULL) return no_memory(c->ctx);
+    if (text == NULL) return sr_no_memory(c->ctx);
     json_t *member =
         json_pack("{s:o, s:s, s:s, s:s?}", "trial", trial > 0 ? json_integer(trial) : json_null(),
                   "id", arch, "genome", text, "baseline", baseline);
     free(text);
     return member != NULL && json_array_append_new(c->members, member) == 0 ? SARTOR_OK
-                                                                            : no_memory(c->ctx);
+                                                                            : sr_no_memory(c->ctx);
 }
 
 /* 0: it was no trial of the search. */
@@ -77,7 +73,7 @@ static sartor_status add_preset(choosing *c, const char *name) {
     if (preset == NULL)
         return sr_fail(c->ctx, SARTOR_INVALID, "there is no preset %s (sartor list presets)", name);
     sr_genome *genome = malloc(sizeof *genome);
-    if (genome == NULL) return no_memory(c->ctx);
+    if (genome == NULL) return sr_no_memory(c->ctx);
     sr_model *model = NULL;
     sartor_status status = sr_arch_parse(c->ctx, name, s->livs, genome);
     if (status == SARTOR_OK) {
@@ -149,7 +145,7 @@ static sartor_status cost(choosing *c, const char *genome, int64_t tokens, doubl
     const sr_search_settings *s = &c->search->settings;
     double values[SR_OBJECTIVE_COUNT];
     sr_genome *parsed = malloc(sizeof *parsed);
-    if (parsed == NULL) return no_memory(c->ctx);
+    if (parsed == NULL) return sr_no_memory(c->ctx);
     sartor_status status = sr_genome_parse(c->ctx, genome, strlen(genome), parsed);
     if (status == SARTOR_OK) status = sr_objectives_compute(c->ctx, parsed, &s->sizes, values);
     if (status == SARTOR_OK)
@@ -170,7 +166,7 @@ static sartor_status add_jobs(choosing *c, const json_t *member, int64_t tokens,
         job_name(name, arch, tokens, seed);
         json_t *spec = json_pack("{s:s, s:s, s:I, s:I}", "id", arch, "genome", genome, "tokens",
                                  (json_int_t)tokens, "seed", (json_int_t)seed);
-        if (spec == NULL) return no_memory(c->ctx);
+        if (spec == NULL) return sr_no_memory(c->ctx);
         sartor_status status =
             sr_job_add(c->ctx, c->study, SR_KIND_FINAL, name, spec, work, false, &id, NULL);
         json_decref(spec);
@@ -181,7 +177,7 @@ static sartor_status add_jobs(choosing *c, const json_t *member, int64_t tokens,
     snprintf(name, sizeof name, "final %s tokens %" PRId64, arch, tokens);
     json_t *spec =
         json_pack("{s:s, s:s, s:I}", "id", arch, "genome", genome, "job", (json_int_t)first);
-    if (spec == NULL) return no_memory(c->ctx);
+    if (spec == NULL) return sr_no_memory(c->ctx);
     sartor_status status =
         sr_job_add(c->ctx, c->study, SR_KIND_MEASURE, name, spec, 1, true, &first, NULL);
     json_decref(spec);
@@ -197,14 +193,14 @@ static sartor_status store_finals(choosing *c, const sartor_finals_options *o) {
     char *text = fact != NULL ? json_dumps(fact, JSON_COMPACT) : NULL;
     json_decref(fact);
     sartor_status status =
-        text != NULL ? sr_study_put(c->ctx, c->study, FACT_FINALS, text) : no_memory(c->ctx);
+        text != NULL ? sr_study_put(c->ctx, c->study, FACT_FINALS, text) : sr_no_memory(c->ctx);
     free(text);
     return status;
 }
 
 static sartor_status make_finals(choosing *c, const sartor_finals_options *o) {
     c->members = json_array();
-    if (c->members == NULL) return no_memory(c->ctx);
+    if (c->members == NULL) return sr_no_memory(c->ctx);
     SR_TRY(add_presets(c, o->baselines != NULL ? o->baselines : default_baselines));
     SR_TRY(add_front(c, o->top));
     if (json_array_size(c->members) == 0)
@@ -290,7 +286,7 @@ static sartor_status describe(sartor_context *ctx, sr_study *study, const sr_sea
     double values[SR_OBJECTIVE_COUNT], prefill, decode;
     tally t = {.n = 0};
     sr_genome *genome = malloc(sizeof *genome);
-    if (genome == NULL) return no_memory(ctx);
+    if (genome == NULL) return sr_no_memory(ctx);
     sartor_status status = sr_genome_parse(ctx, text, strlen(text), genome);
     if (status == SARTOR_OK)
         status = sr_objectives_compute(ctx, genome, &search->settings.sizes, values);
@@ -302,7 +298,7 @@ static sartor_status describe(sartor_context *ctx, sr_study *study, const sr_sea
         json_pack("{s:o, s:I, s:I, s:f, s:o, s:o}", "bpb", spread(&t), "params",
                   (json_int_t)values[SR_PARAMS], "cache", (json_int_t)values[SR_CACHE], "flops",
                   values[SR_FLOPS], "prefill", number(prefill), "decode", number(decode));
-    status = more != NULL && json_object_update(member, more) == 0 ? SARTOR_OK : no_memory(ctx);
+    status = more != NULL && json_object_update(member, more) == 0 ? SARTOR_OK : sr_no_memory(ctx);
     json_decref(more);
     return status;
 }
@@ -343,7 +339,7 @@ sartor_status sr_answer_finals(sartor_context *ctx, sr_study *study, const sr_se
         sort_by_mean(members);
         *answer = json_pack("{s:i, s:I, s:I, s:o}", "version", 1, "tokens", tokens, "seeds", seeds,
                             "finals", members != NULL ? json_incref(members) : json_array());
-        if (*answer == NULL) status = no_memory(ctx);
+        if (*answer == NULL) status = sr_no_memory(ctx);
     }
     json_decref(fact);
     return status;
@@ -381,7 +377,7 @@ static sartor_status answer(sartor_context *ctx, const char *path, sr_search *se
     sartor_status status = sr_answer_finals(ctx, study, search, &object);
     sr_study_close(&study);
     if (status == SARTOR_OK && (*json = json_dumps(object, JSON_REAL_PRECISION(17))) == NULL)
-        status = no_memory(ctx);
+        status = sr_no_memory(ctx);
     json_decref(object);
     return status;
 }
@@ -394,7 +390,7 @@ sartor_status sartor_finals(sartor_context *ctx, const sartor_finals_options *o,
     SR_TRY(sr_study_open(ctx, o->study, SR_STUDY_WRITE, &study));
     sr_search *search = calloc(1, sizeof *search);
     sartor_status status =
-        search != NULL ? prepare(ctx, o, study, search, &threads) : no_memory(ctx);
+        search != NULL ? prepare(ctx, o, study, search, &threads) : sr_no_memory(ctx);
     sr_study_close(&study);
     if (status == SARTOR_OK)
         status =

@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sartor_status no_memory(sartor_context *ctx) {
-    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
-}
-
 sartor_status sr_generation_latest(sartor_context *ctx, sr_study *study, const char *sql,
                                    int *number) {
     sr_query rows;
@@ -52,7 +48,7 @@ static sartor_status add_measurement(settling *s, int64_t trial, int64_t job, co
                              "genome", genome);
     char name[40];
     snprintf(name, sizeof name, "trial %" PRId64, trial);
-    if (spec == NULL) return no_memory(s->ctx);
+    if (spec == NULL) return sr_no_memory(s->ctx);
     int64_t id;
     sartor_status status =
         sr_job_add(s->ctx, s->study, SR_KIND_MEASURE, name, spec, 1, true, &id, NULL);
@@ -100,7 +96,7 @@ static sartor_status settle(void *user) {
         char *genome = more && sr_text(&rows, 2) != NULL ? strdup(sr_text(&rows, 2)) : NULL;
         sartor_status status = sr_done(&rows);
         if (status == SARTOR_OK && more)
-            status = genome != NULL ? add_measurement(s, trial, job, genome) : no_memory(s->ctx);
+            status = genome != NULL ? add_measurement(s, trial, job, genome) : sr_no_memory(s->ctx);
         free(genome);
         SR_TRY(status);
         if (!more) break;

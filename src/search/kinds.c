@@ -20,10 +20,6 @@ const sr_job_kind sr_search_kinds[SR_SEARCH_KINDS] = {
 
 static const double measure_seconds = 1.0;
 
-static sartor_status no_memory(sartor_context *ctx) {
-    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
-}
-
 static const char *spec_genome(const sr_job *job) {
     const char *genome = json_string_value(json_object_get(job->spec, "genome"));
     return genome != NULL ? genome : "";
@@ -48,7 +44,7 @@ sartor_status sr_trial_run(sartor_context *ctx, sr_worker *worker, void *user, c
     SR_TRY(sr_train_job(ctx, worker, search, job, &training, &m));
     *result = json_pack("{s:f, s:I, s:f}", "bpb", m.bits_per_byte, "tokens", (json_int_t)m.tokens,
                         "seconds", m.seconds);
-    return *result != NULL ? SARTOR_OK : no_memory(ctx);
+    return *result != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }
 
 sartor_status sr_trial_store(sartor_context *ctx, sr_study *study, void *user, const sr_job *job,
@@ -88,14 +84,14 @@ static sartor_status open_model(sartor_context *ctx, sr_study *study, const sr_s
     if (source > 0) SR_TRY(finished_attempt(ctx, study, source, kind, &attempt));
     if (attempt > 0) {
         char *path = sr_job_model_path(study, kind, source, attempt);
-        if (path == NULL) return no_memory(ctx);
+        if (path == NULL) return sr_no_memory(ctx);
         sartor_status status = sartor_model_load(ctx, path, loaded);
         free(path);
         if (status == SARTOR_OK) return SARTOR_OK;
     }
     const char *text = spec_genome(job);
     sr_genome *genome = malloc(sizeof *genome);
-    if (genome == NULL) return no_memory(ctx);
+    if (genome == NULL) return sr_no_memory(ctx);
     sartor_status status = sr_genome_parse(ctx, text, strlen(text), genome);
     if (status == SARTOR_OK) status = sr_model_create(ctx, genome, &search->settings.sizes, made);
     free(genome);
@@ -120,7 +116,7 @@ sartor_status sr_measure_run(sartor_context *ctx, sr_worker *worker, void *user,
     sr_model_destroy(&made);
     SR_TRY(status);
     *result = json_pack("{s:f, s:f}", "prefill", speed.prefill, "decode", speed.decode);
-    return *result != NULL ? SARTOR_OK : no_memory(ctx);
+    return *result != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }
 
 sartor_status sr_measure_store(sartor_context *ctx, sr_study *study, void *user, const sr_job *job,
@@ -152,7 +148,7 @@ sartor_status sr_final_run(sartor_context *ctx, sr_worker *worker, void *user, c
     SR_TRY(sr_train_job(ctx, worker, search, job, &training, &trained));
     char *path = sr_job_model_path(study, job->kind, job->id, job->attempt);
     sartor_model *model = NULL;
-    sartor_status status = path != NULL ? sartor_model_load(ctx, path, &model) : no_memory(ctx);
+    sartor_status status = path != NULL ? sartor_model_load(ctx, path, &model) : sr_no_memory(ctx);
     if (status == SARTOR_OK)
         status = sr_measure_tokens(ctx, model->model, model->tokenizer, &search->corpus.test,
                                    &(sr_measure_options){.batch = s->batch,
@@ -165,7 +161,7 @@ sartor_status sr_final_run(sartor_context *ctx, sr_worker *worker, void *user, c
     SR_TRY(status);
     *result = json_pack("{s:f, s:f, s:f}", "bpb", tested.bits_per_byte, "validation",
                         trained.bits_per_byte, "seconds", trained.seconds);
-    return *result != NULL ? SARTOR_OK : no_memory(ctx);
+    return *result != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }
 
 sartor_status sr_final_store(sartor_context *ctx, sr_study *study, void *user, const sr_job *job,

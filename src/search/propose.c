@@ -16,10 +16,6 @@ enum {
     DRAWS = 200      /* from the whole space, before the slot stays empty */
 };
 
-static sartor_status no_memory(sartor_context *ctx) {
-    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
-}
-
 typedef struct newborn {
     int slot, refused;
     sr_birth birth;
@@ -167,7 +163,7 @@ static sartor_status add_training(brood *b, const newborn *child, int64_t trial,
     SR_TRY(sr_expected_work(b->ctx, b->study, &child->genome, child->values[SR_FLOPS],
                             b->search->settings.train_tokens, &work));
     json_t *spec = json_pack("{s:I, s:s}", "trial", (json_int_t)trial, "genome", genome);
-    if (spec == NULL) return no_memory(b->ctx);
+    if (spec == NULL) return sr_no_memory(b->ctx);
     sartor_status status =
         sr_job_add(b->ctx, b->study, SR_KIND_TRIAL, child->arch, spec, work, false, job, NULL);
     json_decref(spec);
@@ -193,7 +189,7 @@ static sartor_status store_child(brood *b, const newborn *child, int64_t trial) 
     const sr_search_settings *s = &b->search->settings;
     const bool trained = sr_search_needs(s, SR_TRAINED), measured = sr_search_needs(s, SR_MEASURED);
     char *genome = b->search->space.print(&b->search->space, &child->genome);
-    if (genome == NULL) return no_memory(b->ctx);
+    if (genome == NULL) return sr_no_memory(b->ctx);
     char parent[2][24];
     bool has[2];
     for (int i = 0; i < 2; i++)

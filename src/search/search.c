@@ -19,10 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static sartor_status no_memory(sartor_context *ctx) {
-    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
-}
-
 sartor_status sr_search_open(sartor_context *ctx, const sr_study *study, sr_search *s) {
     *s = (sr_search){0};
     if (sr_search_settings_read(ctx, sr_study_settings(study), &s->settings) != SARTOR_OK)
@@ -89,7 +85,7 @@ static sartor_status read_text(sartor_context *ctx, const sr_study *study, sr_se
     const json_t *data = json_object_get(fact, "data");
     const size_t n = json_array_size(data);
     const char **paths = calloc(n > 0 ? n : 1, sizeof *paths);
-    if (paths == NULL) return no_memory(ctx);
+    if (paths == NULL) return sr_no_memory(ctx);
     for (size_t i = 0; i < n; i++) {
         const char *path = json_string_value(json_array_get(data, i));
         paths[i] = path != NULL ? path : "";
@@ -177,7 +173,7 @@ sartor_status sr_search_supervise(sartor_context *ctx, const char *path, const c
                                   sartor_study_progress_fn progress, void *user) {
     char *plain = NULL;
     /* A name that begins with "-" would be taken for an option. */
-    if (*path == '-' && asprintf(&plain, "./%s", path) < 0) return no_memory(ctx);
+    if (*path == '-' && asprintf(&plain, "./%s", path) < 0) return sr_no_memory(ctx);
     char *own = program == NULL ? own_program() : NULL;
     const char *command[8];
     int n = 0;
@@ -226,7 +222,7 @@ sartor_status sartor_work(sartor_context *ctx, const sartor_work_options *o) {
     if (o->study == NULL) return sr_fail(ctx, SARTOR_INVALID, "no study is given");
     SR_TRY(sr_study_open(ctx, o->study, SR_STUDY_WRITE, &study));
     sr_search *search = calloc(1, sizeof *search);
-    sartor_status status = search != NULL ? sr_search_open(ctx, study, search) : no_memory(ctx);
+    sartor_status status = search != NULL ? sr_search_open(ctx, study, search) : sr_no_memory(ctx);
     if (status == SARTOR_OK && !o->mixed) status = check_machine(ctx, study);
     if (status == SARTOR_OK) {
         search->jobs_only = o->jobs_only;
@@ -307,7 +303,7 @@ static sartor_status put_timing(making *m) {
     bool there = stored != NULL;
     free(stored);
     sr_search_settings *s = malloc(sizeof *s);
-    if (s == NULL) return no_memory(m->ctx);
+    if (s == NULL) return sr_no_memory(m->ctx);
     sr_timing timing;
     sartor_status status = sr_search_settings_read(m->ctx, m->settings, s);
     bool needed = status == SARTOR_OK && !there && sr_search_needs(s, SR_TRAINED);
@@ -317,7 +313,7 @@ static sartor_status put_timing(making *m) {
     json_t *json = sr_timing_json(&timing);
     char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
-    status = text != NULL ? sr_study_begin(m->ctx, m->study) : no_memory(m->ctx);
+    status = text != NULL ? sr_study_begin(m->ctx, m->study) : sr_no_memory(m->ctx);
     if (status == SARTOR_OK) {
         status = sr_study_put(m->ctx, m->study, SR_FACT_TIMING, text);
         if (status == SARTOR_OK) status = sr_study_commit(m->ctx, m->study);
@@ -397,7 +393,7 @@ static sartor_status is_complete(making *m, bool *complete) {
 static sartor_status tell_disk(making *m) {
     int64_t bytes = 0;
     sr_search_settings *s = malloc(sizeof *s);
-    if (s == NULL) return no_memory(m->ctx);
+    if (s == NULL) return sr_no_memory(m->ctx);
     sartor_status status = sr_search_settings_read(m->ctx, m->settings, s);
     if (status == SARTOR_OK) status = sr_plan_disk(m->ctx, m->options, s, &bytes);
     free(s);

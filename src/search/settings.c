@@ -25,10 +25,6 @@ void sartor_search_defaults(sartor_search_options *o) {
     o->sizes.livs = 12;
 }
 
-static sartor_status no_memory(sartor_context *ctx) {
-    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
-}
-
 /* ---- options -> JSON ---- */
 
 static sartor_status check_options(sartor_context *ctx, const sartor_search_options *o) {
@@ -68,12 +64,13 @@ static sartor_status put_limits(sartor_context *ctx, const sartor_search_options
         return sr_fail(ctx, SARTOR_INVALID, "%d limits are given, at most %d are possible",
                        o->n_limits, SR_MAX_LIMITS);
     json_t *limits = json_object();
-    if (limits == NULL || json_object_set_new(json, "limits", limits) != 0) return no_memory(ctx);
+    if (limits == NULL || json_object_set_new(json, "limits", limits) != 0)
+        return sr_no_memory(ctx);
     for (int i = 0; i < o->n_limits; i++) {
         sr_limit limit;
         SR_TRY(sr_limit_parse(ctx, o->limits[i], &limit));
         const char *name = sr_objective_get(limit.objective)->name;
-        if (json_object_set_new(limits, name, json_real(limit.most)) != 0) return no_memory(ctx);
+        if (json_object_set_new(limits, name, json_real(limit.most)) != 0) return sr_no_memory(ctx);
     }
     return SARTOR_OK;
 }
@@ -118,7 +115,7 @@ static sartor_status put_scales(sartor_context *ctx, const sr_scale *scales, jso
         bad = json_object_set_new(object, sr_objective_get(i)->name,
                                   json_pack("[f,f,b]", scales[i].best, scales[i].worst,
                                             scales[i].logarithmic)) != 0;
-    if (bad || json_object_set_new(json, "scale", object) != 0) return no_memory(ctx);
+    if (bad || json_object_set_new(json, "scale", object) != 0) return sr_no_memory(ctx);
     return SARTOR_OK;
 }
 
@@ -148,7 +145,7 @@ sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_o
                   "width", (json_int_t)sizes.width, "head_dim", (json_int_t)sizes.head_dim,
                   "window", (json_int_t)sizes.window, "context", (json_int_t)sizes.context, "vocab",
                   (json_int_t)sizes.vocab, "tie_embeddings", sizes.tied);
-    if (json == NULL) return no_memory(ctx);
+    if (json == NULL) return sr_no_memory(ctx);
     int64_t validation = clamp(o->train_tokens / 4, SMALLEST_VALIDATION, LARGEST_VALIDATION);
     int64_t memory = o->memory_limit > 0 ? o->memory_limit : sr_machine_memory_bytes();
     json_t *more = json_pack(
@@ -164,7 +161,7 @@ sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_o
         hash_json(sr_source_identity(source, SR_VAL)), "test",
         hash_json(sr_source_identity(source, SR_TEST)));
     sartor_status status =
-        more != NULL && json_object_update(json, more) == 0 ? SARTOR_OK : no_memory(ctx);
+        more != NULL && json_object_update(json, more) == 0 ? SARTOR_OK : sr_no_memory(ctx);
     json_decref(more);
     if (status == SARTOR_OK) status = put_limits(ctx, o, json);
     if (status == SARTOR_OK) status = put_scales(ctx, scales, json);

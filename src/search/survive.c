@@ -8,10 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sartor_status no_memory(sartor_context *ctx) {
-    return sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
-}
-
 typedef struct ending {
     sartor_context *ctx;
     sr_study *study;
@@ -30,7 +26,7 @@ static sartor_status make_front(ending *e) {
     bool *in_front = NULL;
     char *before = NULL;
     json_t *ids = json_array();
-    sartor_status status = ids != NULL ? SARTOR_OK : no_memory(e->ctx);
+    sartor_status status = ids != NULL ? SARTOR_OK : sr_no_memory(e->ctx);
     sr_query rows;
     if (status == SARTOR_OK)
         status = sr_sql(e->ctx, e->study, &rows, "SELECT front FROM generation WHERE number = ?",
@@ -50,9 +46,9 @@ static sartor_status make_front(ending *e) {
         status = sr_population_hypervolume(e->ctx, &p, in_front, &e->hypervolume);
     for (int i = 0; status == SARTOR_OK && i < p.n; i++)
         if (in_front[i] && json_array_append_new(ids, json_integer(p.trial[i])) != 0)
-            status = no_memory(e->ctx);
+            status = sr_no_memory(e->ctx);
     if (status == SARTOR_OK && (e->front = json_dumps(ids, JSON_COMPACT)) == NULL)
-        status = no_memory(e->ctx);
+        status = sr_no_memory(e->ctx);
     json_decref(ids);
     free(before);
     free(in_front);
