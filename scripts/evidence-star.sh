@@ -45,7 +45,7 @@ trials() {
     done_trials=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["trials"]["done"])' \
         "$results/$1.show.json")
     for trial in $(seq "$done_trials"); do
-        "$sartor" show "$folder/$1.study" "$trial" --json
+        "$sartor" show "$folder/$1.study" "$trial" --json | sed -E 's/"model": "[^"]*"/"model": null/'
     done >"$results/$1.trials.jsonl.part"
     mv "$results/$1.trials.jsonl.part" "$results/$1.trials.jsonl"
 }
