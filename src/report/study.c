@@ -26,9 +26,6 @@ typedef struct collecting {
     char *text; /* SR_GENOME_TEXT, scratch */
 } collecting;
 
-static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
-static json_t *string_or_null(const char *s) { return s != NULL ? json_string(s) : json_null(); }
-
 /* ---- header ---- */
 
 static json_t *objectives(const collecting *c) {
@@ -40,7 +37,7 @@ static json_t *objectives(const collecting *c) {
         (void)json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:b, s:o}", "name", o->name,
                                                      "unit", o->unit, "summary", o->summary, "log",
                                                      scale->logarithmic, "reference",
-                                                     number(scale->worst)));
+                                                     sr_number_or_null(scale->worst)));
     }
     return array;
 }
@@ -123,9 +120,9 @@ static json_t *trial_of_row(collecting *c, const sr_query *rows) {
     return json_pack("{s:I, s:s, s:I, s:s, s:s, s:s, s:o, s:b, s:b, s:o, s:s, s:o, s:I, s:{}}",
                      "trial", (json_int_t)id, "id", sr_text(rows, 1), "generation",
                      (json_int_t)sr_int(rows, 2), "genome", genome, "names", names(c, genome),
-                     "state", sr_text(rows, 9), "reason", string_or_null(sr_text(rows, 10)),
+                     "state", sr_text(rows, 9), "reason", sr_string_or_null(sr_text(rows, 10)),
                      "front", json_object_get(c->front, key) != NULL, "feasible", 1, "baseline",
-                     string_or_null(sr_text(rows, 8)), "operator", sr_text(rows, 6), "parents",
+                     sr_string_or_null(sr_text(rows, 8)), "operator", sr_text(rows, 6), "parents",
                      parents, "mutations", (json_int_t)sr_int(rows, 7), "values");
 }
 
@@ -158,7 +155,7 @@ static sartor_status values(collecting *c) {
     while (sr_next(&rows)) {
         json_t *trial = json_object_get(c->by_id, key_of(sr_int(&rows, 0), key));
         (void)json_object_set_new(json_object_get(trial, "values"), sr_text(&rows, 1),
-                                  number(sr_real(&rows, 2)));
+                                  sr_number_or_null(sr_real(&rows, 2)));
     }
     return sr_done(&rows);
 }
@@ -229,8 +226,8 @@ static sartor_status curve(collecting *c, int64_t trial, json_t *points) {
                   "i", trial));
     while (sr_next(&rows))
         (void)json_array_append_new(points, json_pack("[I, o, o]", (json_int_t)sr_int(&rows, 0),
-                                                      number(sr_real(&rows, 1)),
-                                                      number(sr_real(&rows, 2))));
+                                                      sr_number_or_null(sr_real(&rows, 1)),
+                                                      sr_number_or_null(sr_real(&rows, 2))));
     return sr_done(&rows);
 }
 

@@ -15,8 +15,8 @@ static sartor_status corrupted(sartor_context *ctx, const sr_study *study, int64
                    trial);
 }
 
-static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
-static json_t *string_or_null(const char *s) { return s != NULL ? json_string(s) : json_null(); }
+json_t *sr_number_or_null(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+json_t *sr_string_or_null(const char *s) { return s != NULL ? json_string(s) : json_null(); }
 
 /* ---- the front ---- */
 
@@ -92,7 +92,7 @@ static json_t *values_json(const sr_search *search, const entry *e) {
     json_t *values = json_object();
     for (int k = 0; values != NULL && k < e->objectives; k++)
         (void)json_object_set_new(values, sr_objective_get(search->settings.objective[k])->name,
-                                  number(e->raw[k]));
+                                  sr_number_or_null(e->raw[k]));
     return values;
 }
 
@@ -107,7 +107,7 @@ static sartor_status add_entry(sartor_context *ctx, sr_study *study, const sr_se
                         e->arch, "genome", sr_text(&rows, 0), "sizes",
                         sr_search_sizes_json(&search->settings), "generation",
                         (json_int_t)sr_int(&rows, 1), "objectives", values_json(search, e),
-                        "baseline", string_or_null(sr_text(&rows, 2)));
+                        "baseline", sr_string_or_null(sr_text(&rows, 2)));
     SR_TRY(sr_done(&rows));
     if (row == NULL) return corrupted(ctx, study, e->trial);
     return json_array_append_new(front, row) == 0 ? SARTOR_OK : sr_no_memory(ctx);
@@ -143,7 +143,7 @@ sartor_status sr_answer_front(sartor_context *ctx, sr_study *study, const sr_sea
     json_t *names = json_array(), *reference = json_array(), *front = json_array();
     for (int k = 0; k < s->n_objectives; k++) {
         (void)json_array_append_new(names, json_string(sr_objective_get(s->objective[k])->name));
-        (void)json_array_append_new(reference, number(s->scale[s->objective[k]].worst));
+        (void)json_array_append_new(reference, sr_number_or_null(s->scale[s->objective[k]].worst));
     }
     *answer = json_pack("{s:i, s:o, s:o, s:o}", "version", 1, "objectives", names, "reference",
                         reference, "front", front);
@@ -215,7 +215,8 @@ sartor_status sr_answer_show(sartor_context *ctx, sr_study *study, const sr_sear
         status =
             sr_sql(ctx, study, &rows, "SELECT hypervolume FROM generation ORDER BY number", "");
     if (status == SARTOR_OK) {
-        while (sr_next(&rows)) (void)json_array_append_new(volumes, number(sr_real(&rows, 0)));
+        while (sr_next(&rows))
+            (void)json_array_append_new(volumes, sr_number_or_null(sr_real(&rows, 0)));
         status = sr_done(&rows);
     }
     if (status == SARTOR_OK) status = settings_with_total(ctx, study, &settings);
@@ -237,7 +238,7 @@ static sartor_status trial_values(sartor_context *ctx, sr_study *study, int64_t 
     sr_query rows;
     SR_TRY(sr_sql(ctx, study, &rows, "SELECT name, value FROM value WHERE trial = ?", "i", trial));
     while (sr_next(&rows))
-        (void)json_object_set_new(values, sr_text(&rows, 0), number(sr_real(&rows, 1)));
+        (void)json_object_set_new(values, sr_text(&rows, 0), sr_number_or_null(sr_real(&rows, 1)));
     return sr_done(&rows);
 }
 
@@ -249,8 +250,8 @@ static sartor_status trial_curve(sartor_context *ctx, sr_study *study, int64_t j
     while (sr_next(&rows))
         (void)json_array_append_new(curve, json_pack("[I, I, o, o]", (json_int_t)sr_int(&rows, 0),
                                                      (json_int_t)sr_int(&rows, 1),
-                                                     number(sr_real(&rows, 2)),
-                                                     number(sr_real(&rows, 3))));
+                                                     sr_number_or_null(sr_real(&rows, 2)),
+                                                     sr_number_or_null(sr_real(&rows, 3))));
     return sr_done(&rows);
 }
 
@@ -263,7 +264,7 @@ static sartor_status trial_job(sartor_context *ctx, sr_study *study, int64_t job
         char *path = sr_job_model_path(study, SR_KIND_TRIAL, job, (int)sr_int(&rows, 0));
         if (path != NULL && access(path, R_OK) == 0)
             (void)json_object_set_new(answer, "model", json_string(path));
-        (void)json_object_set_new(answer, "reason", string_or_null(sr_text(&rows, 2)));
+        (void)json_object_set_new(answer, "reason", sr_string_or_null(sr_text(&rows, 2)));
         free(path);
     }
     return sr_done(&rows);
@@ -279,7 +280,7 @@ static json_t *trial_row(const sr_query *rows, const sr_search *search, int64_t 
                      "version", 1, "trial", (json_int_t)trial, "id", sr_text(rows, 1), "genome",
                      genome, "sizes", sr_search_sizes_json(&search->settings), "generation",
                      (json_int_t)sr_int(rows, 2), "state", sr_text(rows, 8), "reason", "baseline",
-                     string_or_null(sr_text(rows, 7)), "operator", sr_text(rows, 5), "parents",
+                     sr_string_or_null(sr_text(rows, 7)), "operator", sr_text(rows, 5), "parents",
                      parents, "mutations", (json_int_t)sr_int(rows, 6), "repairs",
                      (json_int_t)sr_int(rows, 11), "refused", (json_int_t)sr_int(rows, 9));
 }

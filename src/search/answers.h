@@ -26,4 +26,8 @@ sartor_status sr_count_trials(sartor_context *ctx, sr_study *study, sr_trial_cou
 sartor_status sr_answer_finals(sartor_context *ctx, sr_study *study, const sr_search *search,
                                json_t **answer);
 
+/* JSON has no other numbers than finite ones, and no absent text. */
+json_t *sr_number_or_null(double x);
+json_t *sr_string_or_null(const char *s);
+
 #endif

@@ -259,19 +259,18 @@ static sartor_status read_speed(sartor_context *ctx, sr_study *study, const char
     return sr_done(&rows);
 }
 
-static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
-
 static json_t *spread(const tally *t) {
     double sum = 0, squares = 0;
     json_t *values = json_array();
     for (int i = 0; i < t->n; i++) {
         sum += t->bpb[i];
-        (void)json_array_append_new(values, number(t->bpb[i]));
+        (void)json_array_append_new(values, sr_number_or_null(t->bpb[i]));
     }
     double mean = t->n > 0 ? sum / t->n : NAN;
     for (int i = 0; i < t->n; i++) squares += (t->bpb[i] - mean) * (t->bpb[i] - mean);
-    return json_pack("{s:o, s:o, s:o}", "mean", number(mean), "std",
-                     number(t->n > 1 ? sqrt(squares / (t->n - 1)) : NAN), "values", values);
+    return json_pack("{s:o, s:o, s:o}", "mean", sr_number_or_null(mean), "std",
+                     sr_number_or_null(t->n > 1 ? sqrt(squares / (t->n - 1)) : NAN), "values",
+                     values);
 }
 
 static sartor_status corrupted(sartor_context *ctx, const sr_study *study) {
@@ -294,10 +293,10 @@ static sartor_status describe(sartor_context *ctx, sr_study *study, const sr_sea
     SR_TRY(status);
     SR_TRY(read_scores(ctx, study, search, arch, asked, &t));
     SR_TRY(read_speed(ctx, study, arch, asked->tokens, &prefill, &decode));
-    json_t *more =
-        json_pack("{s:o, s:I, s:I, s:f, s:o, s:o}", "bpb", spread(&t), "params",
-                  (json_int_t)values[SR_PARAMS], "cache", (json_int_t)values[SR_CACHE], "flops",
-                  values[SR_FLOPS], "prefill", number(prefill), "decode", number(decode));
+    json_t *more = json_pack("{s:o, s:I, s:I, s:f, s:o, s:o}", "bpb", spread(&t), "params",
+                             (json_int_t)values[SR_PARAMS], "cache", (json_int_t)values[SR_CACHE],
+                             "flops", values[SR_FLOPS], "prefill", sr_number_or_null(prefill),
+                             "decode", sr_number_or_null(decode));
     status = more != NULL && json_object_update(member, more) == 0 ? SARTOR_OK : sr_no_memory(ctx);
     json_decref(more);
     return status;
