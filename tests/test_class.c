@@ -63,9 +63,9 @@ static void test_rows_never_move(void **state) {
 /* A code can be built exactly when one plain row has it. */
 static void test_codes(void **state) {
     (void)state;
-    int buildable = 0;
-    for (int i = 0; i < 11 * 6 * 4 * 6 * 5; i++) {
-        sr_code code = {i % 11, i / 11 % 6, i / 66 % 4, i / 264 % 6, i / 1584};
+    int composed = 0, whole = 0;
+    for (int i = 0; i < 40 * 7 * 4 * 10 * 5; i++) {
+        sr_code code = {i % 40, i / 40 % 7, i / 280 % 4, i / 1120 % 10, i / 11200};
         int rows = 0;
         for (int k = 1; k <= sr_class_count(); k++) {
             const sr_class *row = sr_class_get(k);
@@ -74,10 +74,13 @@ static void test_codes(void **state) {
         bool good = sr_code_check(ctx, code) == SARTOR_OK;
         assert_int_equal(rows, good ? 1 : 0);
         assert_int_equal(sr_class_of_code(ctx, code) != NULL, good);
-        buildable += good;
+        *(code.featurizer < 10 ? &composed : &whole) += good;
         if (!good) assert_true(strlen(sartor_error(ctx)) > 10);
     }
-    assert_int_equal(buildable, 32 + 16 + 3 + 2 + 3);
+    assert_int_equal(composed, 32 + 16 + 3 + 2 + 3);
+    int plain = 0;
+    for (int k = 1; k <= sr_class_count(); k++) plain += !sr_class_get(k)->differential;
+    assert_int_equal(whole, plain - composed);
 }
 
 static void test_code_reasons(void **state) {
@@ -86,7 +89,8 @@ static void test_code_reasons(void **state) {
         sr_code code;
         const char *reason;
     } cases[] = {
-        {{10, 2, 1, 2, 3}, "featurizer 10 is not in 1..9"},
+        {{99, 2, 1, 2, 3}, "featurizer 99 is not in 1.."},
+        {{0, 2, 1, 2, 3}, "featurizer 0 is not in 1.."},
         {{1, 5, 1, 2, 3}, "token mixing 5 is not in 1..4"},
         {{1, 2, 3, 2, 3}, "sparsity 3 is not in 1..2"},
         {{1, 2, 1, 0, 3}, "nonlinearity 0 is not in 1..4"},

@@ -142,7 +142,30 @@ static const char *memoryless_fault(sr_code code) {
     return NULL;
 }
 
+/* Featurizers of units that are taken whole from one publication: each composes only as the table
+ * above says. */
+enum { FIRST_WHOLE = 10 };
+
+static sartor_status check_whole(sartor_context *ctx, sr_code code) {
+    const sr_class *known = NULL;
+    int last = FIRST_WHOLE - 1;
+    for (int i = 0; i < sr_class_count(); i++) {
+        if (classes[i].differential) continue;
+        if (same_code(classes[i].code, code)) return SARTOR_OK;
+        if (classes[i].code.featurizer == code.featurizer && known == NULL) known = &classes[i];
+        if (classes[i].code.featurizer > last) last = classes[i].code.featurizer;
+    }
+    if (known == NULL)
+        return sr_fail(ctx, SARTOR_INVALID, "featurizer %d is not in 1..%d", code.featurizer, last);
+    const sr_code k = known->code;
+    return sr_fail(ctx, SARTOR_INVALID,
+                   "featurizer %d comes from one publication and composes as %d.%d.%d.%d.%d (%s)",
+                   k.featurizer, k.featurizer, k.token_mixing, k.sparsity, k.nonlinearity,
+                   k.channel_mixing, known->name);
+}
+
 sartor_status sr_code_check(sartor_context *ctx, sr_code code) {
+    if (code.featurizer >= FIRST_WHOLE) return check_whole(ctx, code);
     const struct {
         const char *name;
         int value, last;
@@ -182,10 +205,14 @@ static const struct {
     [MEM] = {"GMemless", {"gate", NULL}},
 };
 
-static bool is_family(sr_family family) { return family >= SA && family <= MEM; }
+static bool is_family(sr_family family) {
+    return family >= SA && (size_t)family < sizeof families / sizeof *families;
+}
 
 int sr_family_features(sr_family family) {
-    return !is_family(family) ? 0 : families[family].features[1] != NULL ? 2 : 1;
+    int n = 0;
+    while (is_family(family) && n < 2 && families[family].features[n] != NULL) n++;
+    return n;
 }
 
 const char *sr_family_feature_name(sr_family family, int index) {
@@ -197,14 +224,16 @@ const char *sr_family_name(sr_family family) {
 }
 
 /* Per token: k and v are [heads / repeat, head dim] ([1, width] with one head), B and C of a
- * recurrence [states], the gates of a convolution [width], the gate of a memoryless unit [ff]. */
+ * recurrence [states], the gates of a convolution [width], the gate of a memoryless unit [ff].
+ * Units of other families share with their own class only. */
 int sr_class_feature_shape(const sr_class *class_, int index) {
     if (index < 0 || index >= sr_family_features(class_->family)) return 0;
     int shape = 1;
+    if (class_->family > MEM) shape = 20 + class_->number;
     if (class_->family == SA)
         shape = class_->code.channel_mixing == 2 ? 9 : sr_code_kv_repeat(class_->code);
     if (class_->family == REC) shape = sr_code_states(class_->code);
-    return ((int)class_->family * 100 + shape) * 2 + class_->differential;
+    return ((int)class_->family * 1000 + shape) * 2 + class_->differential;
 }
 
 int sr_code_kv_repeat(sr_code code) {

@@ -12,8 +12,8 @@ sr_heads sr_unit_heads(const sr_class *class_, const sr_sizes *sizes) {
     return (sr_heads){heads, heads / sr_code_kv_repeat(class_->code), (int)sizes->head_dim};
 }
 
-sartor_status sr_unit_check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes) {
-    if (class_->family != SR_FAMILY_SA) return SARTOR_OK;
+static sartor_status attention_check(sartor_context *ctx, const sr_class *class_,
+                                     const sr_sizes *sizes) {
     const int64_t d = sizes->width, h = sizes->head_dim, repeat = sr_code_kv_repeat(class_->code);
     if (class_->code.channel_mixing == 2)
         return d % 2 == 0
@@ -73,18 +73,56 @@ static sartor_status rope_table(sr_declare *d) {
     return *number < 0 ? SARTOR_MEMORY : SARTOR_OK;
 }
 
+/* ---- families ---- */
+
+static sartor_status attention_declare(sr_declare *d) {
+    SR_TRY(sr_featurizer_declare(d));
+    return rope_table(d);
+}
+
+static sr_value compose(sr_build *b, sr_unit *u, int branch, sr_value n) {
+    sr_groups groups = sr_featurizer_emit(b, u, branch, n);
+    return sr_token_mixing_emit(b, u, branch, &groups);
+}
+
+static sr_axis values(const sr_class *c, const sr_sizes *s) {
+    sr_heads h = sr_unit_heads(c, s);
+    return (sr_axis){SR_AXIS_VALUE, SR_READS, SR_BETWEEN_LINEAR, (int64_t)h.heads * h.head_dim};
+}
+static sr_axis channels(const sr_class *c, const sr_sizes *s) {
+    (void)c;
+    return (sr_axis){SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_PRODUCT, s->width};
+}
+static sr_axis hidden(const sr_class *c, const sr_sizes *s) {
+    return (sr_axis){SR_AXIS_FF, SR_READS,
+                     c->code.nonlinearity == 3 ? SR_BETWEEN_BEND : SR_BETWEEN_PRODUCT,
+                     sr_ff_width(s->width)};
+}
+
+static const sr_family_builder attention = {attention_check, attention_declare, compose, values},
+                               diagonal = {NULL, sr_featurizer_declare, compose, channels},
+                               memoryless = {NULL, sr_featurizer_declare, compose, hidden};
+
+const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
+    static const sr_family_builder *const builders[] = {
+        [SR_FAMILY_SA] = &attention,
+        [SR_FAMILY_REC] = &diagonal,
+        [SR_FAMILY_GCONV] = &diagonal,
+        [SR_FAMILY_GMEMLESS] = &memoryless,
+    };
+    return builders[class_->family];
+}
+
+sartor_status sr_unit_check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes) {
+    const sr_family_builder *f = sr_family_builder_of(class_);
+    return f->check != NULL ? f->check(ctx, class_, sizes) : SARTOR_OK;
+}
+
 /* Channel mixing: every unit is projected back to the residual stream by a matrix of its own. */
 static sartor_status out_declare(sr_declare *d) {
     const sr_class *c = d->unit->class_;
-    sr_heads h = sr_unit_heads(c, d->sizes);
     sr_axis model = {SR_AXIS_MODEL, SR_WRITES, SR_BETWEEN_NORM, d->sizes->width};
-    sr_axis from = {SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_PRODUCT, d->sizes->width};
-    if (c->family == SR_FAMILY_SA)
-        from = (sr_axis){SR_AXIS_VALUE, SR_READS, SR_BETWEEN_LINEAR, (int64_t)h.heads * h.head_dim};
-    if (c->family == SR_FAMILY_GMEMLESS)
-        from = (sr_axis){SR_AXIS_FF, SR_READS,
-                         c->code.nonlinearity == 3 ? SR_BETWEEN_BEND : SR_BETWEEN_PRODUCT,
-                         sr_ff_width(d->sizes->width)};
+    sr_axis from = sr_family_builder_of(c)->out(c, d->sizes);
     sr_init init = {SR_INIT_NORMAL, 0.02 / sqrt((double)d->livs), 0};
     return sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 2,
                              (sr_axis[]){model, from});
@@ -102,8 +140,7 @@ sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_s
     u->norm = sr_schema_add(ctx, schema, &norm);
     if (u->norm < 0) return SARTOR_MEMORY;
     for (d.branch = 0; d.branch < (u->class_->differential ? 2 : 1); d.branch++) {
-        SR_TRY(sr_featurizer_declare(&d));
-        if (u->class_->family == SR_FAMILY_SA) SR_TRY(rope_table(&d));
+        SR_TRY(sr_family_builder_of(u->class_)->declare(&d));
         SR_TRY(out_declare(&d));
     }
     return SARTOR_OK;
@@ -132,8 +169,7 @@ sr_value sr_unit_emit(sr_build *b, int i, sr_value x) {
     sr_value norm[2] = {x, sr_graph_param(b->graph, u->norm, 1)};
     sr_value n = sr_graph_op(b->graph, "rmsnorm", (sr_attr){.norm = {SR_NORM_EPSILON}}, norm, NULL);
     for (int branch = 0; branch < (u->class_->differential ? 2 : 1); branch++) {
-        sr_groups groups = sr_featurizer_emit(b, u, branch, n);
-        sr_value out[3] = {sr_token_mixing_emit(b, u, branch, &groups),
+        sr_value out[3] = {sr_family_builder_of(u->class_)->emit(b, u, branch, n),
                            sr_weight(b, u, branch, SR_SLOT_OUT), x};
         x = sr_graph_op(b->graph, "linear", (sr_attr){.linear = {branch == 0 ? 1 : -1, true}}, out,
                         NULL);

@@ -1,9 +1,10 @@
 /* LIV units: from class, sizes and sharing to parameters in a schema and operators in a graph.
  *
- * A unit is compiled from its operator code by three builders: the featurizer declares the weights
- * and emits the feature groups, the token mixing turns them into one value per channel, the channel
- * mixing projects it back and adds it to the residual stream. A differential unit runs two branches
- * and subtracts the second. */
+ * A unit of the paper's families is compiled from its operator code by three builders: the
+ * featurizer declares the weights and emits the feature groups, the token mixing turns them into
+ * one value per channel, the channel mixing projects it back and adds it to the residual stream. A
+ * unit that is taken whole from another publication brings the first two in one file
+ * (liv/internal.h). A differential unit runs two branches and subtracts the second. */
 #ifndef SR_LIV_UNIT_H
 #define SR_LIV_UNIT_H
 
@@ -33,7 +34,8 @@ typedef enum sr_slot {
     SR_SLOT_FILTER_DECAY,
     SR_SLOT_ROPE,
     SR_SLOT_OUT,
-    SR_SLOTS
+    SR_SLOT_OWN, /* and the next SR_OWN_SLOTS - 1: what a family of its own file names */
+    SR_SLOTS = SR_SLOT_OWN + 20
 } sr_slot;
 
 enum { SR_BRANCHES = 2 };
