@@ -18,9 +18,6 @@ sartor_status sr_train_job(sartor_context *ctx, sr_worker *worker, sr_search *se
 sartor_status sr_curve_store(sartor_context *ctx, sr_study *study, int64_t job,
                              const json_t *curve);
 
-/* A folder with all that is in it; what cannot be removed stays. */
-void sr_remove_folder(const char *path);
-
 sartor_status sr_trial_run(sartor_context *ctx, sr_worker *worker, void *user, const sr_job *job,
                            json_t **result);
 sartor_status sr_trial_store(sartor_context *ctx, sr_study *study, void *user, const sr_job *job,

@@ -100,10 +100,33 @@ static sartor_status read_all(sartor_context *ctx, sr_study *study, sr_progress_
     return read_left(ctx, study, w, p);
 }
 
+/* A study without generations: its jobs are all there is. */
+static sartor_status read_jobs(sartor_context *ctx, sr_study *study, const sr_progress_watch *w,
+                               char kind[32], sartor_study_progress *p) {
+    sr_job_counts jobs;
+    SR_TRY(sr_job_count(ctx, study, NULL, &jobs));
+    p->done = jobs.done;
+    p->running = jobs.running;
+    p->failed = jobs.failed;
+    p->waiting = jobs.waiting;
+    p->jobs_left = jobs.waiting + jobs.running;
+    p->trials = jobs.done + jobs.failed + p->jobs_left;
+    p->hypervolume = NAN;
+    SR_TRY(read_running(ctx, study, kind, p));
+    return read_left(ctx, study, w, p);
+}
+
 void sr_progress_poll(void *user, sr_study *study) {
     sr_progress_watch *w = user;
+    char kind[32];
     sartor_context *ctx = sartor_context_create(); /* failures here are nobody's */
     if (ctx == NULL) return;
+    if (strcmp(sr_study_purpose_name(study), "search") != 0) {
+        sartor_study_progress p = {0};
+        if (read_jobs(ctx, study, w, kind, &p) == SARTOR_OK) w->call(w->user, &p);
+        sartor_context_destroy(&ctx);
+        return;
+    }
     if (w->search == NULL) {
         w->search = calloc(1, sizeof *w->search);
         w->seen = -1;
@@ -114,7 +137,6 @@ void sr_progress_poll(void *user, sr_study *study) {
         for (int k = 0; w->search != NULL && k < w->search->settings.n_objectives; k++)
             w->objectives[k] = sr_objective_get(w->search->settings.objective[k])->name;
     }
-    char kind[32];
     sartor_study_progress p = {.objectives = w->objectives, .best = w->best};
     if (w->search != NULL) {
         p.n_objectives = w->search->settings.n_objectives;
