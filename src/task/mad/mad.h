@@ -2,10 +2,10 @@
  * Architectures", arXiv 2403.17844), as the benchmark's published generators draw them.
  *
  * Token numbers count from 0. One stream of random numbers (base/pcg64.h) makes all examples of a
- * setting: with the same seed they are the benchmark's own, except those of selective copying,
- * where the benchmark takes half of its numbers from a generator that nobody seeded, and those of
- * fuzzy recall, where it enumerates all permutations for each example (see sr_mad_fuzzy_slow() in
- * task/mad/generate.h). Both are drawn from the same distribution. */
+ * setting, and with the same seed they are the benchmark's own, but for two things: where the
+ * blanks of selective copying lie, because the benchmark takes that from a generator without a
+ * seed; and fuzzy recall with vocabularies of 64 and more, where the benchmark lists and shuffles
+ * all permutations for every example. Both have the benchmark's distribution. */
 #ifndef SR_TASK_MAD_H
 #define SR_TASK_MAD_H
 
@@ -25,17 +25,17 @@ typedef enum sr_mad_task_id {
 
 enum { SR_MAD_IGNORE = -100 }; /* target of a position that is not scored */
 
-/* One setting: a task with all its parameters. A plain value; fields that the task does not use
- * hold the values of sr_mad_baseline(). */
+/* One setting: a task with all its parameters. A plain value; what the task does not use holds what
+ * sr_mad_baseline() gives. */
 typedef struct sr_mad_setting {
     sr_mad_task_id task;
-    int64_t vocab;       /* all tokens, special ones and noise included */
-    int64_t length;      /* as the benchmark counts it: see sr_mad_network_length() */
-    int64_t train, test; /* examples */
-    bool multi_query;    /* recall: the test form scores every repeated key, not the last */
-    int64_t noise_vocab; /* recall: noise tokens among `vocab` */
-    double noise;        /* recall: share of the pairs that noise replaces, 0..1 */
-    int64_t copy;        /* selective copying: tokens to copy */
+    int64_t vocab;                /* all tokens, those of noise and special ones included */
+    int64_t length;               /* as the benchmark counts: see sr_mad_network_length() */
+    int64_t train, test;          /* examples */
+    bool multi_query;             /* the recall tasks: score all repeated keys, not just the last */
+    int64_t noise_vocab;          /* the recall tasks: tokens of `vocab` that are noise */
+    double noise;                 /* the recall tasks: share of pairs that are noise, below 1 */
+    int64_t copy;                 /* selective copying: tokens to copy */
     int64_t key_size, value_size; /* fuzzy recall: most tokens of a key and of a value */
     uint64_t seed;                /* of the data */
 } sr_mad_setting;
@@ -66,11 +66,11 @@ enum { SR_MAD_SETTING_TEXT = 192 };
 void sr_mad_setting_print(const sr_mad_setting *setting, char text[SR_MAD_SETTING_TEXT]);
 
 /* SARTOR_INVALID with one line for parameters that cannot be met: a vocabulary too small, a
- * sequence too short, a share outside 0..1, sizes beyond reason. */
+ * sequence too short, a share of noise outside 0..1, sizes beyond reason. */
 sartor_status sr_mad_setting_check(sartor_context *ctx, const sr_mad_setting *setting);
 
-/* Tokens that a model sees: length - 1 in plain and noisy recall (which are shifted by one to
- * predict the next token), length otherwise. */
+/* Tokens that a model sees: length - 1 in plain and noisy recall with many queries (of `length`
+ * tokens the last one is only a target), length otherwise. */
 int64_t sr_mad_network_length(const sr_mad_setting *setting);
 
 /* Expected accuracy of a guess: 1 / classes that the targets of the test form can take. */
