@@ -183,27 +183,32 @@ void sr_npy_close(sr_npy *npy) {
     *npy = (sr_npy){0};
 }
 
-/* The bytes of a value as a number with its sign; what lies beyond int64 is none that could be a
- * token. */
-static int64_t value_at(const sr_npy *npy, int64_t i) {
+/* The bytes of a value as a number, with its sign spread to all bits. */
+static uint64_t bits_at(const sr_npy *npy, int64_t i) {
     const unsigned char *p = npy->data + i * npy->bytes;
     uint64_t x = 0;
     for (int b = 0; b < npy->bytes; b++) x = x << 8 | p[npy->big_endian ? b : npy->bytes - 1 - b];
     int unused = 64 - 8 * npy->bytes;
-    if (npy->is_signed) return (int64_t)(x << unused) >> unused;
-    return x <= INT64_MAX ? (int64_t)x : INT64_MAX;
+    return npy->is_signed ? (uint64_t)((int64_t)(x << unused) >> unused) : x;
+}
+
+static sartor_status no_token(sartor_context *ctx, const sr_npy *npy, int64_t i, int64_t vocab) {
+    uint64_t bits = bits_at(npy, i);
+    bool negative = npy->is_signed && (int64_t)bits < 0;
+    return sr_fail(ctx, SARTOR_FORMAT,
+                   "%s: row %" PRId64 ", column %" PRId64 ": %s%" PRIu64
+                   " is not in the vocabulary of %" PRId64,
+                   npy->name, i / npy->columns, i % npy->columns, negative ? "-" : "",
+                   negative ? -bits : bits, vocab);
 }
 
 sartor_status sr_npy_tokens(sartor_context *ctx, const sr_npy *npy, int64_t vocab, int32_t ignore,
                             int32_t *out) {
     for (int64_t i = 0, n = npy->rows * npy->columns; i < n; i++) {
-        int64_t x = value_at(npy, i);
-        if ((x < 0 || x >= vocab) && (ignore >= 0 || x != ignore))
-            return sr_fail(ctx, SARTOR_FORMAT,
-                           "%s: row %" PRId64 ", column %" PRId64 ": %" PRId64
-                           " is not in the vocabulary of %" PRId64,
-                           npy->name, i / npy->columns, i % npy->columns, x, vocab);
-        out[i] = (int32_t)x;
+        uint64_t bits = bits_at(npy, i);
+        bool ignored = ignore < 0 && npy->is_signed && (int64_t)bits == ignore;
+        if (bits >= (uint64_t)vocab && !ignored) return no_token(ctx, npy, i, vocab);
+        out[i] = (int32_t)bits;
     }
     return SARTOR_OK;
 }
