@@ -20,6 +20,7 @@
     X(conv) \
     X(embed) \
     X(gate) \
+    X(activate) \
     X(gated_conv) \
     X(scan) \
     X(long_conv) \
