@@ -13,7 +13,9 @@
     X(rope) \
     X(linear) \
     X(unembed_loss) \
+    X(unembed_score) \
     X(tail) \
+    X(positions) \
     X(position_features) \
     X(sine) \
     X(decay) \
