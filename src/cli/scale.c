@@ -223,7 +223,8 @@ static int print_answer(const char *study, const char *json) {
     }
     if (code == SR_EXIT_OK && json_array_size(results) > 1) {
         printf("\nall architectures\n");
-        law_line(json_object_get(answer, "state"), "perplexity", "cache");
+        law_line(json_object_get(json_object_get(answer, "shared"), "state"), "perplexity",
+                 "cache");
     }
     json_decref(answer);
     if (code != SR_EXIT_OK) return code;

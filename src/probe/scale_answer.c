@@ -247,7 +247,7 @@ static sartor_status fit_together(const answering *a, json_t *answer) {
     json_t *law = NULL;
     sartor_status status = n > 0 ? state_json(a, fits, n, &law) : SARTOR_OK;
     free(fits);
-    if (law != NULL) (void)json_object_set_new(answer, "state", law);
+    if (law != NULL) (void)json_object_set_new(answer, "shared", json_pack("{s:o}", "state", law));
     return status;
 }
 
