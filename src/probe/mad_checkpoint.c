@@ -18,7 +18,7 @@ static const char first_moment[] = "adam.m.", second_moment[] = "adam.v.", best_
 
 /* ---- settings ---- */
 
-static sr_hash data_identity(const sr_mad_data *data) {
+sr_hash sr_mad_data_identity(const sr_mad_data *data) {
     sr_hash all[2 * SR_MAD_PARTS + 1] = {{0, 0}};
     for (int i = 0; i < SR_MAD_PARTS; i++) {
         const sr_mad_set *s = &data->part[i];
@@ -41,7 +41,7 @@ json_t *sr_mad_run_settings(const sr_model *model, const sr_mad_setting *setting
     sr_sizes_print(&model->sizes, sizes);
     sr_mad_setting_print(setting, task);
     sr_machine_print(machine);
-    sr_hash_text(data_identity(data), identity);
+    sr_hash_text(sr_mad_data_identity(data), identity);
     json_t *root = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:s}", "architecture",
         genome, "sizes", sizes, "setting", task, "data", identity, "protocol",

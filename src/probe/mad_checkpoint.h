@@ -3,6 +3,7 @@
 #ifndef SR_PROBE_MAD_CHECKPOINT_H
 #define SR_PROBE_MAD_CHECKPOINT_H
 
+#include "base/hash.h"
 #include "probe/mad_run.h"
 #include "train/trainer.h"
 #include <jansson.h>
@@ -15,6 +16,9 @@ typedef struct sr_mad_record {
     bool enough;        /* the last epoch's accuracy ends the run */
     double seconds, seconds_scoring;
 } sr_mad_record;
+
+/* Of all examples: their values, shapes and parts. */
+sr_hash sr_mad_data_identity(const sr_mad_data *data);
 
 /* Everything that decides the result, as an object of strings; NULL when memory is exhausted. */
 json_t *sr_mad_run_settings(const sr_model *model, const sr_mad_setting *setting,

@@ -81,8 +81,7 @@ static sartor_status check(const run *r) {
     return SARTOR_OK;
 }
 
-/* The largest divisor of the batch whose tokens are at most MICRO_TOKENS. */
-static int64_t micro_rows(int64_t batch, int64_t length) {
+int64_t sr_mad_micro_rows(int64_t batch, int64_t length) {
     int64_t most = MICRO_TOKENS / length;
     if (most >= batch) return batch;
     for (int64_t rows = most; rows > 1; rows--)
@@ -99,7 +98,7 @@ static sartor_status plan(run *r) {
     const sr_mad_run_options *o = r->options;
     const bool faithful = o->protocol == SR_MAD_FAITHFUL;
     const int64_t length = r->model->sizes.context;
-    r->rows = micro_rows(o->batch, length);
+    r->rows = sr_mad_micro_rows(o->batch, length);
     sr_trainer_options options = {.rows = r->rows,
                                   .length = length,
                                   .accumulate = o->batch / r->rows,

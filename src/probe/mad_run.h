@@ -59,6 +59,10 @@ static inline double sr_mad_result_score(const sr_mad_result *r, sr_mad_protocol
 /* `sizes` for a setting: vocabulary, context, filter length and head are the task's. */
 sr_sizes sr_mad_sizes(const sr_sizes *sizes, const sr_mad_setting *setting);
 
+/* Examples that pass through the model at once: the largest divisor of the batch whose tokens are
+ * about 4096 at most. */
+int64_t sr_mad_micro_rows(int64_t batch, int64_t length);
+
 /* `data` is of `setting`, with a validation part for SR_MAD_PAPER; only width, head dim, window and
  * tied of `sizes` count. The same arguments give the same bits, also when the run was interrupted
  * or killed and called again with the same folder. SARTOR_NOT_FINITE when training diverges,
