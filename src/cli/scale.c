@@ -1,51 +1,17 @@
 /* sartor scale: scaling laws of architectures, by the IsoFLOP protocol. */
 #include "cli/answer.h"
+#include "cli/numbers.h"
 #include "cli/options.h"
 #include "cli/study_live.h"
 #include "cli/table.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <sartor/probe.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- lists of numbers ---- */
-
-enum { MOST_NUMBERS = 64, ESTIMATE = 3 * SR_NUMBER_TEXT + 8 };
-
-typedef struct numbers {
-    double value[MOST_NUMBERS];
-    int n;
-} numbers;
-
-/* "1e12,3e12,10T": positive numbers, with k, M, G, T, P behind them where that is shorter. */
-static bool parse_numbers(const char *text, numbers *out) {
-    out->n = 0;
-    for (const char *p = text;; p++) {
-        static const char units[] = "kMGTP";
-        char *end;
-        if (!isdigit((unsigned char)*p) || out->n == MOST_NUMBERS) return false;
-        double value = strtod(p, &end);
-        if (strspn(p, "0123456789.eE+-") != (size_t)(end - p)) return false; /* hexadecimal */
-        const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
-        if (unit != NULL) {
-            value *= pow(1000, (double)(unit - units + 1));
-            end++;
-        }
-        if (!isfinite(value) || !(value > 0) || (*end != '\0' && *end != ',')) return false;
-        out->value[out->n++] = value;
-        p = end;
-        if (*p == '\0') return true;
-    }
-}
-
-static int wrong_list(const sr_command *self, const char *option, const char *text) {
-    char shown[SR_SHOWN];
-    return sr_usage_error(self, "--%s takes up to %d numbers with commas, not '%s'", option,
-                          MOST_NUMBERS, sr_shown(text, shown));
-}
+enum { ESTIMATE = 3 * SR_NUMBER_TEXT + 8 };
 
 /* ---- what it will take ---- */
 
@@ -312,22 +278,22 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_FLAG("quiet", &quiet, "no progress"),
         SR_END,
     };
-    numbers of_budgets, of_widths = {.n = 0};
-    int64_t wanted[MOST_NUMBERS];
+    sr_numbers_list of_budgets, of_widths = {.n = 0};
+    int64_t wanted[SR_MOST_NUMBERS];
     int code;
     bool good = sr_options_parse(self, table, argc, argv, &code);
-    if (good && !parse_numbers(budgets, &of_budgets)) {
-        code = wrong_list(self, "budgets", budgets);
+    if (good && !sr_numbers_parse(budgets, false, &of_budgets)) {
+        code = sr_numbers_wrong(self, "budgets", budgets);
         good = false;
     }
-    if (good && widths != NULL && !parse_numbers(widths, &of_widths)) {
-        code = wrong_list(self, "widths", widths);
+    if (good && widths != NULL && !sr_numbers_parse(widths, false, &of_widths)) {
+        code = sr_numbers_wrong(self, "widths", widths);
         good = false;
     }
     for (int i = 0; good && i < of_widths.n; i++) {
         wanted[i] = of_widths.value[i] < 1e9 ? (int64_t)of_widths.value[i] : 0;
         if ((double)wanted[i] != of_widths.value[i]) {
-            code = wrong_list(self, "widths", widths);
+            code = sr_numbers_wrong(self, "widths", widths);
             good = false;
         }
     }
