@@ -34,6 +34,7 @@ typedef enum sr_slot {
     SR_SLOT_FILTER_DECAY,
     SR_SLOT_ROPE,
     SR_SLOT_OUT,
+    SR_SLOT_OUT_BIAS,
     SR_SLOT_OWN, /* and the next SR_OWN_SLOTS - 1: what a family of its own file names */
     SR_SLOTS = SR_SLOT_OWN + 20
 } sr_slot;

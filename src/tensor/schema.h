@@ -25,6 +25,7 @@ typedef enum sr_axis_kind {
     SR_AXIS_FEATURE,  /* positional features of an implicit filter */
     SR_AXIS_VOCAB,    /* tokens */
     SR_AXIS_POSITION, /* positions */
+    SR_AXIS_EXPERT,   /* experts of a mixture */
 } sr_axis_kind;
 
 /* What lies between the tensors that write an axis and those that read it; growth needs it
