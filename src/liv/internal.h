@@ -22,6 +22,17 @@ typedef struct sr_heads {
 } sr_heads;
 sr_heads sr_unit_heads(const sr_class *class_, const sr_sizes *sizes);
 
+/* The long filter of a class, and the network that makes it. */
+typedef struct sr_filter {
+    sr_axis_kind axis; /* of its channels */
+    int64_t channels;  /* 0: the class has no long filter */
+    int64_t features;  /* of a position */
+    int64_t width;     /* of the layers */
+    bool learned;      /* trained features, one vector of frequencies for all layers, a skip */
+    int64_t band;      /* lags from here on are 0; 0: none */
+} sr_filter;
+sr_filter sr_filter_of(const sr_class *class_, const sr_sizes *sizes);
+
 /* Declaring: what a featurizer and an output projection say about one tensor. */
 typedef struct sr_declare {
     sartor_context *ctx;

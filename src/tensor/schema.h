@@ -26,7 +26,7 @@ typedef enum sr_axis_kind {
     SR_AXIS_VOCAB,    /* tokens */
     SR_AXIS_POSITION, /* positions */
     SR_AXIS_TILE,     /* channels of a projection that is repeated */
-    SR_AXIS_PART,     /* the parts that a projection is cut into */
+    SR_AXIS_PART,     /* channels of all parts that it is then cut into */
 } sr_axis_kind;
 
 /* What lies between the tensors that write an axis and those that read it; growth needs it
