@@ -20,6 +20,14 @@
         }                                                                                          \
     }
 
+/* x + bias reaches both sides of every map. */
+#define ACTIVATE(map, batch, length, x, cols)                                                      \
+    {                                                                                              \
+        "activate", {.activate = {map}}, (batch), (length), {x(cols), REAL(1, cols, 1, 0)}, {      \
+            { 0, 0 }                                                                               \
+        }                                                                                          \
+    }
+
 const op_case op_cases[] = {
     {"linear", {.linear = {1, false}}, 2, 9, {ACT(40), {24, 40, SR_ACT, 1, 0}}, {{0, 0}}},
     {"linear", {.linear = {1, false}}, 1, 70, {ACT(33), {65, 33, SR_ACT, 1, 0}}, {{0, 0}}},
@@ -57,7 +65,41 @@ const op_case op_cases[] = {
      1100,
      {ACT(8), {1003, 8, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 1000, -3}},
      {{0, 0}}},
+    /* few are scored: less than a block, and several blocks with tokens between them */
+    {"unembed_loss",
+     {.norm = {0}},
+     3,
+     37,
+     {ACT(24), {50, 24, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 100, -60}, REAL(1, 50, 1, 0)},
+     {{0, 0}}},
+    {"unembed_loss",
+     {.norm = {0}},
+     1,
+     2500,
+     {ACT(6), {1003, 6, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 2000, -1000}, REAL(1, 1003, 1, 0)},
+     {{0, 0}}},
+    {"unembed_loss",
+     {.norm = {0}},
+     2,
+     11,
+     {ACT(24), {17, 24, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 17, 0}, REAL(1, 17, 1, 0)},
+     {{0, 0}}},
+    {"unembed_score",
+     {.norm = {0}},
+     2,
+     11,
+     {ACT(24), {50, 24, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 50, 0}},
+     {{0, 0}}},
+    {"unembed_score",
+     {.norm = {0}},
+     1,
+     2500,
+     {ACT(6), {1003, 6, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 2000, -1000}, REAL(1, 1003, 1, 0)},
+     {{0, 0}}},
     {"tail", {.norm = {0}}, 3, 4, {ACT(10)}, {{0, 0}}},
+    {"tail", {.norm = {0}}, 3, 4, {TOKENS(10)}, {{0, 0}}},
+    {"positions", {.norm = {0}}, 3, 7, {REAL(3, 10, 1, 0), REAL(1, 5, 0.3f, 1)}, {{0, 0}}},
+    {"positions", {.norm = {0}}, 2, 33, {REAL(2, 66, 1, 0), REAL(1, 33, 0.3f, 0)}, {{0, 0}}},
     {"rmsnorm", {.norm = {1e-5}}, 2, 9, {TOKENS(48), REAL(1, 48, 0.5f, 1)}, {{0, 0}}},
     {"rmsnorm", {.norm = {1e-5}}, 1, 5, {TOKENS(33), REAL(1, 33, 0.5f, 1)}, {{0, 0}}},
     {"position_features", {.filter = {17, 12, 12, 0}}, 1, 1, {{0, 0, SR_REAL, 0, 0}}, {{0, 0}}},
@@ -220,6 +262,21 @@ const op_case op_cases[] = {
     {"gate", {.gate = {SR_MAP_NONE}}, 2, 9, {ACT(33), ACT(33)}, {{0, 0}}},
     {"gate", {.gate = {SR_MAP_RELU}}, 2, 9, {ACT(40), ACT(40)}, {{0, 0}}},
     {"gate", {.gate = {SR_MAP_SWISH}}, 1, 7, {ACT(75), ACT(75)}, {{0, 0}}},
+    {"gate", {.gate = {SR_MAP_GELU_TANH}}, 2, 9, {ACT(33), ACT(33)}, {{0, 0}}},
+    {"gate", {.gate = {SR_MAP_RELU2}}, 1, 8, {ACT(48), ACT(48)}, {{0, 0}}},
+    ACTIVATE(SR_MAP_NONE, 2, 9, ACT, 33),
+    ACTIVATE(SR_MAP_NONE, 1, 7, TOKENS, 40),
+    /* no bias: a sum may lie on the bend exactly */
+    {"activate", {.activate = {SR_MAP_RELU}}, 2, 9, {ACT(40)}, {{0, 0}}},
+    ACTIVATE(SR_MAP_SWISH, 1, 30, TOKENS, 33),
+    ACTIVATE(SR_MAP_GELU_TANH, 2, 25, ACT, 48),
+    ACTIVATE(SR_MAP_RELU2, 1, 8, ACT, 37),
+    ACTIVATE(SR_MAP_GELU, 2, 25, ACT, 48),
+    ACTIVATE(SR_MAP_SIGMOID, 1, 9, ACT, 21),
+    ACTIVATE(SR_MAP_TANH, 1, 31, ACT, 35),
+    {"activate", {.activate = {SR_MAP_GELU}}, 1, 9, {{0, 40, SR_ACT, 5, 0}}, {{0, 0}}},
+    {"activate", {.activate = {SR_MAP_GELU_TANH}}, 1, 9, {{0, 40, SR_REAL, 5, 0}}, {{0, 0}}},
+    {"activate", {.activate = {SR_MAP_TANH}}, 1, 9, {{0, 40, SR_REAL, 5, 0}}, {{0, 0}}},
     {"conv", {.conv = {2, false}}, 2, 70, {ACT(33), REAL(33, 2, 1, 0)}, {{1, 33}}},
     {"conv", {.conv = {3, false}}, 3, 65, {ACT(37), REAL(37, 3, 1, 0)}, {{2, 37}}},
     {"conv",

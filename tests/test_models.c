@@ -244,7 +244,7 @@ static void test_decoding(void **state) {
 
 static sr_cost cost_of(sartor_context *ctx, const char *arch, int livs, int64_t width) {
     sr_genome *g = malloc(sizeof *g);
-    sr_sizes sizes = {width, 64, 128, 257, 4096, 4096, false};
+    sr_sizes sizes = {width, 64, 128, 257, 4096, 4096, false, SR_HEAD_LANGUAGE};
     sr_model *m = NULL;
     sr_cost cost = {0, 0, 0, 0};
     if (sr_arch_parse(ctx, arch, livs, g) != SARTOR_OK ||

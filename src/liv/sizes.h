@@ -5,6 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What is made of the last residual stream. */
+typedef enum sr_head {
+    SR_HEAD_LANGUAGE, /* of every token: logits of the next one */
+    SR_HEAD_SEQUENCE  /* of the last token alone: logits of a whole sequence (model/head.h) */
+} sr_head;
+
 typedef struct sr_sizes {
     int64_t width;         /* channels of the residual stream */
     int64_t head_dim;      /* channels of a head; width is a multiple */
@@ -13,6 +19,7 @@ typedef struct sr_sizes {
     int64_t context;       /* longest sequence that training and evaluation cut */
     int64_t filter_length; /* of long convolutions; also the period of their positions */
     bool tied;             /* the embedding is the unembedding too */
+    sr_head head;
 } sr_sizes;
 
 /* Bounds that keep every product of sizes inside 64 bits. */

@@ -13,13 +13,16 @@
     X(rope) \
     X(linear) \
     X(unembed_loss) \
+    X(unembed_score) \
     X(tail) \
+    X(positions) \
     X(position_features) \
     X(sine) \
     X(decay) \
     X(conv) \
     X(embed) \
     X(gate) \
+    X(activate) \
     X(gated_conv) \
     X(scan) \
     X(long_conv) \

@@ -123,7 +123,10 @@ sartor_status sr_trainer_step(sartor_context *ctx, sr_trainer *t, const sr_task 
                         .weight_decay = o->weight_decay,
                         .gradient_scale =
                             o->clip > 0 && out->norm > o->clip ? o->clip / out->norm : 1,
-                        .threads = o->threads};
+                        .threads = o->threads,
+                        .beta1 = o->beta1,
+                        .beta2 = o->beta2,
+                        .decay_all = o->decay_all};
     sr_optimiser_step(&t->optimiser, &update, t->model->params, t->grads, t->m, t->v, t->rounded);
     t->step++;
     return SARTOR_OK;
