@@ -52,7 +52,7 @@ typedef union sr_attr {
     } activate;
     struct {
         int experts, active;
-        bool top; /* only the active experts have weight; false: mad-lab's soft routing */
+        bool top; /* those that are not active have no weight; false: that of a score of 0 */
     } route;
     struct {
         int states; /* N, per channel */

@@ -23,6 +23,9 @@
     X(embed) \
     X(gate) \
     X(activate) \
+    X(route) \
+    X(mix) \
+    X(spread) \
     X(gated_conv) \
     X(scan) \
     X(long_conv) \
