@@ -68,6 +68,10 @@ static const sr_class classes[] = {
     PLAIN(62, "GConv-2-Band", CONV, 8, 3, 2, 1, 1, LONG " cut to the window"),
     PLAIN(63, "GLU", MEM, 9, 1, 1, 1, 2, "gated memoryless unit without activation (bilinear)"),
     PLAIN(64, "ReGLU", MEM, 9, 1, 1, 3, 2, "gated memoryless unit with ReLU"),
+    PLAIN(65, "Hyena", SR_FAMILY_HYENA, 20, 3, 1, 1, 1,
+          "Hyena of order 2, 4 times as many channels, filters with trained positions"),
+    PLAIN(66, "MH-Hyena", SR_FAMILY_HYENA, 21, 3, 1, 1, 3,
+          "multi-head Hyena: outer products of keys and values, one filter a group"),
 };
 
 int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }
@@ -203,6 +207,7 @@ static const struct {
     [REC] = {"Rec", {"B", "C"}},
     [CONV] = {"GConv", {"B", "C"}},
     [MEM] = {"GMemless", {"gate", NULL}},
+    [SR_FAMILY_HYENA] = {"Hyena", {NULL, NULL}},
 };
 
 static bool is_family(sr_family family) {

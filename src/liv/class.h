@@ -11,10 +11,11 @@
 
 /* Units of one family have the same feature groups and may share them. */
 typedef enum sr_family {
-    SR_FAMILY_SA = 1,      /* attention: q, k, v */
-    SR_FAMILY_REC = 2,     /* recurrence: x, B, C, dt, gate */
-    SR_FAMILY_GCONV = 3,   /* gated convolution: B, C, v, kernel */
-    SR_FAMILY_GMEMLESS = 4 /* memoryless: gate, value */
+    SR_FAMILY_SA = 1,       /* attention: q, k, v */
+    SR_FAMILY_REC = 2,      /* recurrence: x, B, C, dt, gate */
+    SR_FAMILY_GCONV = 3,    /* gated convolution: B, C, v, kernel */
+    SR_FAMILY_GMEMLESS = 4, /* memoryless: gate, value */
+    SR_FAMILY_HYENA = 11    /* Hyena of the MAD benchmark; shares no single feature */
 } sr_family;
 
 /* The five integers, each from 1. */

@@ -136,6 +136,11 @@ void sr_project(sr_build *b, const sr_unit *u, int branch, sr_value x, bool real
     }
 }
 
+sr_value sr_add_bias(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias) {
+    sr_value in[2] = {x, sr_weight(b, u, branch, bias)};
+    return sr_graph_op(b->graph, "activate", (sr_attr){.activate = {SR_MAP_NONE}}, in, NULL);
+}
+
 sr_value sr_convolve(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot taps,
                      sr_slot bias, bool silu) {
     const sr_param *w = &b->schema->param[u->slot[branch][taps]];

@@ -14,12 +14,8 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum {
-    IN = SR_SLOT_OWN,
-    IN_BIAS,
-    CONV,
-    CONV_BIAS,
-};
+static const sr_slot IN = SR_SLOT_OWN, IN_BIAS = SR_SLOT_OWN + 1, CONV = SR_SLOT_OWN + 2,
+                     CONV_BIAS = SR_SLOT_OWN + 3;
 
 enum { HYENA = 20, MH_HYENA = 21, EXPERTS = 22 }; /* featurizers */
 
@@ -69,7 +65,8 @@ static sartor_status declare(sr_declare *d) {
     SR_TRY(sr_declare_tensor(d, IN_BIAS, "in.bias", SR_REST, zero, false, 1, &row));
     SR_TRY(sr_declare_tensor(d, CONV, "conv", SR_REST, uniform, false, 2, (sr_axis[]){part, tap}));
     SR_TRY(sr_declare_tensor(d, CONV_BIAS, "conv_bias", SR_REST, uniform, false, 1, &part));
-    return sr_filter_declare(d);
+    SR_TRY(sr_filter_declare(d));
+    return sr_declare_out_bias(d);
 }
 
 /* x0, x1 and v. */
@@ -77,8 +74,7 @@ static void emit_parts(sr_build *b, const sr_unit *u, int branch, sr_value n, sr
     const shape s = shape_of(u->class_, b->sizes);
     sr_value x;
     sr_project(b, u, branch, n, false, 1, (sr_slot[]){IN}, (sr_value *[]){&x});
-    sr_value biased[2] = {x, sr_weight(b, u, branch, IN_BIAS)};
-    x = sr_graph_op(b->graph, "activate", (sr_attr){.gate = {SR_MAP_NONE}}, biased, NULL);
+    x = sr_add_bias(b, u, branch, x, IN_BIAS);
     sr_value in[3] = {x, sr_weight(b, u, branch, CONV), sr_weight(b, u, branch, CONV_BIAS)};
     int state[1] = {sr_graph_state(b->graph, SR_SHORT_TAPS - 1, s.rows, true)};
     x = sr_graph_op(b->graph, "conv", (sr_attr){.conv = {SR_SHORT_TAPS, false}}, in, state);

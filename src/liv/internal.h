@@ -65,6 +65,9 @@ typedef struct sr_family_builder {
 
 const sr_family_builder *sr_family_builder_of(const sr_class *class_);
 
+/* Units that are taken whole from one publication. */
+extern const sr_family_builder sr_family_hyena;
+
 /* The paper's families, by operator code. */
 sartor_status sr_featurizer_declare(sr_declare *d);
 sr_groups sr_featurizer_emit(sr_build *b, sr_unit *u, int branch, sr_value n);
@@ -83,6 +86,11 @@ sr_axis sr_model_axis(const sr_declare *d);
 sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature,
                               int64_t channels, int64_t taps);
 
+/* A bias of the output projection; only in classes that are not differential. */
+sartor_status sr_declare_out_bias(sr_declare *d);
+
+/* x + the bias in a slot. */
+sr_value sr_add_bias(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias);
 /* Multiplies one input by several weights: neighbours in the flat buffer make one product. Weights
  * that the branch does not have (slot -1) leave their result alone. `real`: results are SR_REAL. */
 void sr_project(sr_build *b, const sr_unit *u, int branch, sr_value x, bool real, int n,

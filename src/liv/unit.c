@@ -105,10 +105,9 @@ static const sr_family_builder attention = {attention_check, attention_declare, 
 
 const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
     static const sr_family_builder *const builders[] = {
-        [SR_FAMILY_SA] = &attention,
-        [SR_FAMILY_REC] = &diagonal,
-        [SR_FAMILY_GCONV] = &diagonal,
-        [SR_FAMILY_GMEMLESS] = &memoryless,
+        [SR_FAMILY_SA] = &attention,          [SR_FAMILY_REC] = &diagonal,
+        [SR_FAMILY_GCONV] = &diagonal,        [SR_FAMILY_GMEMLESS] = &memoryless,
+        [SR_FAMILY_HYENA] = &sr_family_hyena,
     };
     return builders[class_->family];
 }
@@ -126,6 +125,12 @@ static sartor_status out_declare(sr_declare *d) {
     sr_init init = {SR_INIT_NORMAL, 0.02 / sqrt((double)d->livs), 0};
     return sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 2,
                              (sr_axis[]){model, from});
+}
+
+sartor_status sr_declare_out_bias(sr_declare *d) {
+    sr_axis model = {SR_AXIS_MODEL, SR_ALONG, SR_BETWEEN_NORM, d->sizes->width};
+    return sr_declare_tensor(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN,
+                             (sr_init){SR_INIT_CONSTANT, 0, 0}, false, 1, &model);
 }
 
 sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_sizes *sizes,
@@ -173,6 +178,8 @@ sr_value sr_unit_emit(sr_build *b, int i, sr_value x) {
                            sr_weight(b, u, branch, SR_SLOT_OUT), x};
         x = sr_graph_op(b->graph, "linear", (sr_attr){.linear = {branch == 0 ? 1 : -1, true}}, out,
                         NULL);
+        if (u->slot[branch][SR_SLOT_OUT_BIAS] >= 0)
+            x = sr_add_bias(b, u, branch, x, SR_SLOT_OUT_BIAS);
     }
     return x;
 }
