@@ -72,6 +72,10 @@ static const sr_class classes[] = {
           "Hyena of order 2, 4 times as many channels, filters with trained positions"),
     PLAIN(66, "MH-Hyena", SR_FAMILY_HYENA, 21, 3, 1, 1, 3,
           "multi-head Hyena: outer products of keys and values, one filter a group"),
+    PLAIN(67, "Hyena-Experts", SR_FAMILY_HYENA, 22, 3, 1, 1, 1,
+          "Hyena whose output mixes 8 experts, routed softly"),
+    PLAIN(68, "Hyena-Experts-Top2", SR_FAMILY_HYENA, 22, 3, 2, 1, 1,
+          "Hyena whose output mixes the best 2 of 8 experts"),
 };
 
 int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }

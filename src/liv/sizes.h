@@ -51,6 +51,8 @@ enum {
     SR_MH_HYENA_FILTER_WIDTH = 2,
     SR_HYENA_EXPERTS_FILTER_WIDTH = 16
 };
+/* Mixtures of experts; each has width / SR_EXPERTS channels. */
+enum { SR_EXPERTS = 8, SR_ACTIVE_EXPERTS = 2 };
 #define SR_NORM_EPSILON 1e-5
 #define SR_ROPE_BASE    10000.0
 
