@@ -293,7 +293,7 @@ static void test_mad_parameters(void **state) {
                 {"MoE-MLP", 165000 - 128},
                 {"MoE-MLP-Top2", 165000 - 128},
                 {"Mamba", 107264}};
-    const sr_sizes sizes = {128, 8, 33, 16, 128, 128, false};
+    const sr_sizes sizes = {128, 8, 33, 16, 128, 128, false, SR_HEAD_LANGUAGE};
     sartor_context *ctx = sartor_context_create();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         sr_model *m = model_make(ctx, rows[i].name, &sizes, 1);

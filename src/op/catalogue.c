@@ -29,6 +29,7 @@
     X(gated_conv) \
     X(scan) \
     X(long_conv) \
+    X(toeplitz_attention) \
     X(rmsnorm)
 /* clang-format on */
 
