@@ -143,7 +143,7 @@ static void test_refused_plans(void **state) {
     CASE("only 2 of its sizes", o.widths = two; o.n_widths = 2);
     CASE("points is 2", o.points = 2);
     CASE("frobnicate", o.archs = &unknown);
-    CASE("head dim", o.sizes.head_dim = 60000);
+    CASE("beyond all memory", o.sizes.head_dim = 60000);
     for (int i = 0; i < n; i++) {
         if (plan(&cases[i].o, &runs) == SARTOR_OK ||
             strstr(sartor_error(ctx), cases[i].says) == NULL)
