@@ -100,18 +100,6 @@ static sartor_status make_settings(making *m) {
     return keep_memory_limit(m);
 }
 
-/* Tokens once, before workers would all make them. */
-static sartor_status make_tokens(making *m) {
-    const sr_split parts[] = {SR_TRAIN, SR_VAL};
-    for (size_t i = 0; i < 2; i++) {
-        sr_tokens tokens = {0};
-        SR_TRY(
-            sr_text_tokens(m->ctx, &m->options->text, m->source, m->tokenizer, parts[i], &tokens));
-        sr_tokens_close(&tokens);
-    }
-    return SARTOR_OK;
-}
-
 static sartor_status put_number(sartor_context *ctx, sr_study *study, const char *name, double x) {
     char text[40];
     snprintf(text, sizeof text, "%.17g", x);
@@ -171,7 +159,7 @@ static sartor_status make_study(making *m) {
     if (status == SARTOR_OK) status = sr_study_commit(ctx, m->study);
     if (status != SARTOR_OK) sr_study_rollback(m->study);
     SR_TRY(status);
-    SR_TRY(make_tokens(m));
+    SR_TRY(sr_study_text_tokens(ctx, &m->options->text, m->source, m->tokenizer, NULL));
     return put_timing(m);
 }
 
