@@ -60,6 +60,62 @@ sartor_status sartor_scale(sartor_context *context, const sartor_scale_options *
 /* The answer of sartor_scale() from the runs that are finished; works while others train. */
 sartor_status sartor_scale_results(sartor_context *context, const char *study, char **json);
 
+/* ---- MAD ---- */
+
+/* What is decided on the test set, and how (docs/mad.md). */
+typedef enum sartor_mad_protocol {
+    SARTOR_MAD_FAITHFUL = 0, /* as the benchmark's published code does it */
+    SARTOR_MAD_PAPER = 1     /* as its paper says; decisions on a validation set */
+} sartor_mad_protocol;
+
+/* MAD (Poli et al. 2024): every architecture is trained on every setting of a suite of synthetic
+ * tasks, once for every pair of learning rate and weight decay. Settings of the study: all but
+ * archs, suite, tasks, epochs, rates, decays, sizes.livs and those of workers; a later call may ask
+ * for more of these, and what is there is not trained again. */
+typedef struct sartor_mad_options {
+    const char *study; /* file; NULL: one in the cache folder that holds all such runs */
+    const char *const *archs;
+    int n_archs;
+    const char *suite; /* "quick", "full" (the benchmark's 66), or one setting: "recall:vocab=32" */
+    const char *tasks; /* of the suite, with commas; NULL: all */
+    sartor_mad_protocol protocol;
+    int64_t epochs;       /* at most; 0: the suite's */
+    const double *rates;  /* learning rates; n_rates 0: the suite's */
+    const double *decays; /* weight decays; likewise */
+    int n_rates, n_decays;
+    /* A folder of NumPy files to train and test on instead of what the task draws; the suite is
+     * then one setting, which says what they are. NULL: none. */
+    const char *data;
+    sartor_sizes sizes; /* context and vocab do not count: they are the tasks' */
+    sartor_precision precision;
+    int threads;   /* per run */
+    uint64_t seed; /* of weights and order; the examples have the benchmark's own seed */
+    double lease;  /* seconds after which a silent worker loses its run */
+
+    int workers; /* local processes; 0: one per core and `threads` */
+    const char *program;
+    sartor_study_progress_fn progress;
+    void *progress_user;
+} sartor_mad_options;
+void sartor_mad_defaults(sartor_mad_options *options);
+
+/* What would be trained; nothing is written: {"version": 1, "study": str, "settings": [{"task",
+ * "setting", "examples", "length", "vocab", "epochs", "steps"}], "runs": int, "flops": x,
+ * "memory_bytes": int}; steps and flops without early stopping. */
+sartor_status sartor_mad_plan(sartor_context *context, const sartor_mad_options *options,
+                              char **json);
+
+/* Trains what is missing and answers {"version": 1, "results": [{"arch": str, "tasks": {name:
+ * {"score": x, "settings": [{"setting": str, "score": x, "accuracy": x, "accuracy_macro": x,
+ * "perplexity": x, ...}]}}, "mad": x}]}, in the order of `archs`; x is null where every run failed.
+ * SARTOR_MISMATCH: other settings than the study's. */
+sartor_status sartor_mad(sartor_context *context, const sartor_mad_options *options, char **json);
+
+/* Writes the examples of the suite as NumPy files: into `folder` those of one setting, into a
+ * folder inside it named by the setting those of several. Architectures do not count. */
+sartor_status sartor_mad_write(sartor_context *context, const sartor_mad_options *options,
+                               const char *folder);
+
 #ifdef __cplusplus
 }
 #endif
