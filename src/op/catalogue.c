@@ -23,6 +23,7 @@
     X(gated_conv) \
     X(scan) \
     X(long_conv) \
+    X(gated_linear) \
     X(rmsnorm)
 /* clang-format on */
 
