@@ -27,6 +27,30 @@
             { 0, 0 }                                                                               \
         }                                                                                          \
     }
+/* H heads of V values, KH heads of K keys; decays around exp(mean). Inputs: none, or those given.
+ */
+#define GATED(batch, length, H, KH, K, V, decay, epsilon, ...)                                     \
+    {                                                                                              \
+        "gated_linear", {.gated_linear = {H, KH, K, V, decay, 0.3, epsilon}}, (batch), (length),   \
+            {ACT((KH) * (K)), ACT((KH) * (K)), ACT((H) * (V)), __VA_ARGS__}, {                     \
+            { (K), (H) * ((V) + ((epsilon) > 0)) }                                                 \
+        }                                                                                          \
+    }
+#define GATED_POSITIVE(batch, length, H, KH, K, V)                                                 \
+    {                                                                                              \
+        "gated_linear", {.gated_linear = {H, KH, K, V, SR_DECAY_NONE, 0.3, 1e-12}}, (batch),       \
+            (length),                                                                              \
+            {{0, (KH) * (K), SR_ACT, 0.02f, 0.1f},                                                 \
+             {0, (KH) * (K), SR_ACT, 0.05f, 0.15f},                                                \
+             ACT((H) * (V))},                                                                      \
+        {                                                                                          \
+            { (K), (H) * ((V) + 1) }                                                               \
+        }                                                                                          \
+    }
+#define ABSENT                                                                                     \
+    { 0, 0, SR_REAL, 0, 0 }
+#define DECAYS(c, spread, mean)                                                                    \
+    { 0, (c), SR_REAL, (spread), (mean) }
 
 const op_case op_cases[] = {
     {"linear", {.linear = {1, false}}, 2, 9, {ACT(40), {24, 40, SR_ACT, 1, 0}}, {{0, 0}}},
@@ -371,5 +395,21 @@ const op_case op_cases[] = {
      101,
      {ACT(48), ACT(48), ACT(48), REAL(101, 1, 0.3f, 0)},
      {{128, 48}, {128, 48}}},
+    GATED(2, 70, 4, 4, 16, 16, SR_DECAY_KEY, 0, DECAYS(64, 0.1f, -0.3f)), /* GLA */
+    GATED(1, 45, 2, 2, 40, 24, SR_DECAY_KEY, 0, DECAYS(80, 0.1f, -0.5f)),
+    GATED(1, 40, 2, 2, 8, 8, SR_DECAY_KEY, 0, DECAYS(16, 5, -10)), /* hardly anything survives */
+    GATED(1, 101, 2, 2, 6, 5, SR_DECAY_KEY, 0, DECAYS(12, 0.0001f, 0)), /* everything does */
+    GATED(2, 66, 3, 3, 16, 16, SR_DECAY_KEY, 0, DECAYS(48, 0.2f, -1), REAL(1, 48, 1, 0)), /* RWKV */
+    GATED(1, 37, 2, 2, 20, 37, SR_DECAY_KEY, 0, DECAYS(40, 5, -10), REAL(1, 40, 1, 0)),
+    GATED(2, 69, 6, 1, 8, 16, SR_DECAY_HEAD, 0, DECAYS(6, 0.1f, -0.4f), ABSENT, /* Mamba-2 */
+          {0, 6, SR_REAL, 0.3f, 0.7f}, REAL(1, 6, 1, 0)),
+    GATED(1, 33, 4, 2, 19, 33, SR_DECAY_HEAD, 0, DECAYS(4, 0.1f, -0.4f), REAL(1, 38, 1, 0),
+          {0, 4, SR_REAL, 0.3f, 0.7f}, REAL(1, 4, 1, 0)),
+    GATED(1, 35, 4, 1, 12, 16, SR_DECAY_KEY, 0, DECAYS(12, 0.1f, -0.4f)),
+    GATED(2, 41, 2, 2, 16, 12, SR_DECAY_NONE, 0, ABSENT),
+    GATED(1, 2, 2, 1, 16, 16, SR_DECAY_KEY, 0, DECAYS(16, 0.1f, -0.4f)),
+    /* normalised: values of q and k away from 0 keep the sum away from it */
+    GATED_POSITIVE(2, 70, 4, 2, 8, 8),
+    GATED_POSITIVE(1, 40, 1, 1, 35, 35),
     {NULL, {.norm = {0}}, 0, 0, {{0, 0, SR_ACT, 0, 0}}, {{0, 0}}},
 };

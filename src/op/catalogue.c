@@ -30,6 +30,7 @@
     X(scan) \
     X(long_conv) \
     X(toeplitz_attention) \
+    X(gated_linear) \
     X(rmsnorm)
 /* clang-format on */
 
