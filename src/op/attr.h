@@ -47,6 +47,10 @@ typedef union sr_attr {
         int64_t length; /* rows of the filter: lags */
         int64_t band;   /* lags from here on are 0; 0: none */
     } filter;
+    struct {
+        int heads, key_dim, value_dim;
+        double epsilon; /* added to the squared lengths of q and k */
+    } delta;
 } sr_attr;
 
 #endif

@@ -22,6 +22,7 @@
     X(gate) \
     X(gated_conv) \
     X(scan) \
+    X(delta_rule) \
     X(long_conv) \
     X(rmsnorm)
 /* clang-format on */
