@@ -83,6 +83,10 @@ typedef union sr_attr {
     struct {
         double sign, factor; /* y = factor softplus(sign x) */
     } softplus;
-} sr_attr;
+    int heads, key_dim, value_dim;
+    double epsilon; /* added to the squared lengths of q and k */
+} delta;
+}
+sr_attr;
 
 #endif

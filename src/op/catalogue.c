@@ -28,6 +28,7 @@
     X(spread) \
     X(gated_conv) \
     X(scan) \
+    X(delta_rule) \
     X(long_conv) \
     X(toeplitz_attention) \
     X(gated_linear) \
