@@ -83,10 +83,10 @@ typedef union sr_attr {
     struct {
         double sign, factor; /* y = factor softplus(sign x) */
     } softplus;
-    int heads, key_dim, value_dim;
-    double epsilon; /* added to the squared lengths of q and k */
-} delta;
-}
-sr_attr;
+    struct {
+        int heads, key_dim, value_dim;
+        double epsilon; /* added to the squared lengths of q and k */
+    } delta;
+} sr_attr;
 
 #endif
