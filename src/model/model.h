@@ -55,7 +55,7 @@ sartor_status sr_model_build(sartor_context *ctx, sr_model *model, const sr_grap
 void sr_model_graph_destroy(sr_model_graph *graph);
 
 /* The graph that computes all long filters for decoding: output k is filter k,
- * [filter_length, width]. *graph is NULL where the model has none. `values`: room for
+ * [filter_length, channels]. *graph is NULL where the model has none. `values`: room for
  * sr_unit_filters() entries. */
 sartor_status sr_model_build_filters(sartor_context *ctx, sr_model *model, sr_numbers numbers,
                                      int threads, sr_graph **graph, sr_value *values);

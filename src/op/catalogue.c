@@ -23,9 +23,15 @@
     X(embed) \
     X(gate) \
     X(activate) \
+    X(route) \
+    X(mix) \
+    X(spread) \
     X(gated_conv) \
     X(scan) \
+    X(delta_rule) \
     X(long_conv) \
+    X(toeplitz_attention) \
+    X(gated_linear) \
     X(rmsnorm)
 /* clang-format on */
 

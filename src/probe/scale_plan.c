@@ -90,7 +90,7 @@ static int depth(const family *f, int64_t width) {
     return n * (repeats > 1 ? (int)repeats : 1);
 }
 
-/* *made false where the classes do not allow this width. */
+/* *made false where the classes do not allow this width, or no memory could hold it. */
 static sartor_status add_size(sartor_context *ctx, const sr_scale_settings *s, int64_t width,
                               family *f, bool *made) {
     sr_sizes sizes = s->sizes;
@@ -101,7 +101,7 @@ static sartor_status add_size(sartor_context *ctx, const sr_scale_settings *s, i
     f->scratch = f->pattern;
     SR_TRY(sr_genome_fit(ctx, &f->scratch, depth(f, width)));
     sartor_status status = sr_model_create(ctx, &f->scratch, &sizes, &model);
-    if (status == SARTOR_INVALID) return SARTOR_OK;
+    if (status == SARTOR_INVALID || status == SARTOR_MEMORY) return SARTOR_OK;
     if (status == SARTOR_OK) status = sr_model_cost(ctx, model, &cost);
     sr_model_destroy(&model);
     SR_TRY(status);
