@@ -1,4 +1,5 @@
 /* Models that map a sequence to a sequence (model/head.h): gradients, kernels, scores, files. */
+#define _GNU_SOURCE
 #include "model_run.h"
 
 #include "base/rng.h"
