@@ -59,8 +59,8 @@ static int64_t all_permutations(const pool *p) {
 static void shuffle_list(const pool *p, int size, sr_pcg64 *rng) {
     int32_t *list = p->lists[size - 1];
     if (list == NULL) return;
-    int64_t n = permutations(p->ids, size);
-    for (int64_t i = 0; i < n; i++) list[i] = (int32_t)i;
+    int32_t n = (int32_t)permutations(p->ids, size);
+    for (int32_t i = 0; i < n; i++) list[i] = i;
     sr_pcg64_shuffle(rng, list, n);
 }
 
