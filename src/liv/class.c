@@ -11,6 +11,8 @@
 #define REC  SR_FAMILY_REC
 #define CONV SR_FAMILY_GCONV
 #define MEM  SR_FAMILY_GMEMLESS
+#define MLP  SR_FAMILY_MLP
+#define MOE  SR_FAMILY_MOE
 
 /* One plain row, one differential row. */
 #define PLAIN(number, name, family, f, t, s, n, c, text)                                           \
@@ -29,11 +31,14 @@
         PLAIN(number + 1, name "-2-1H", SA, 2, 2, s, n, 2,                                         \
               text ", one head, 3-tap convolution on q, k, v")
 
+#define EXPERTS "mixture of 8 gated memoryless experts, "
+
 #define SOFTMAX "softmax attention"
 #define LINEAR  "linear attention"
 #define SLIDING "sliding-window "
 #define MAMBA16 "selective state space (Mamba), 16 states a channel"
 #define MAMBA2  "selective state space (Mamba), 2 states a channel"
+#define MAMBA4  "selective state space (Mamba), twice the width, 4 states a channel"
 #define SHORT   "gated short convolution, 3 taps"
 #define LONG    "gated long convolution, implicit filter (Hyena)"
 
@@ -68,6 +73,23 @@ static const sr_class classes[] = {
     PLAIN(62, "GConv-2-Band", CONV, 8, 3, 2, 1, 1, LONG " cut to the window"),
     PLAIN(63, "GLU", MEM, 9, 1, 1, 1, 2, "gated memoryless unit without activation (bilinear)"),
     PLAIN(64, "ReGLU", MEM, 9, 1, 1, 3, 2, "gated memoryless unit with ReLU"),
+    /* Taken whole from other publications: the layers of MAD (Poli et al. 2024) and newer ones. */
+    PLAIN(65, "MHA", SA, 10, 2, 1, 2, 3, SOFTMAX " with biases"),
+    PLAIN(66, "MHA-1H", SA, 10, 2, 1, 2, 2, SOFTMAX " with biases, one head"),
+    PLAIN(67, "MHA-W", SA, 10, 2, 2, 2, 3, SLIDING SOFTMAX " with biases"),
+    PLAIN(68, "MHA-W-1H", SA, 10, 2, 2, 2, 2, SLIDING SOFTMAX " with biases, one head"),
+    PLAIN(69, "MLP", MLP, 11, 1, 1, 5, 2, "memoryless unit with GELU, 4 times the width"),
+    PLAIN(70, "MoE-MLP", MOE, 12, 1, 1, 5, 2, EXPERTS "all with weight (MAD's routing)"),
+    PLAIN(71, "MoE-MLP-Top2", MOE, 12, 1, 2, 5, 2, EXPERTS "2 active"),
+    PLAIN(72, "Mamba", REC, 13, 4, 1, 1, 1, MAMBA4),
+    PLAIN(73, "Hyena", SR_FAMILY_HYENA, 20, 3, 1, 1, 1,
+          "Hyena of order 2, 4 times as many channels, filters with trained positions"),
+    PLAIN(74, "MH-Hyena", SR_FAMILY_HYENA, 21, 3, 1, 1, 3,
+          "multi-head Hyena: outer products of keys and values, one filter a group"),
+    PLAIN(75, "Hyena-Experts", SR_FAMILY_HYENA, 22, 3, 1, 1, 1,
+          "Hyena whose output mixes 8 experts, routed softly"),
+    PLAIN(76, "Hyena-Experts-Top2", SR_FAMILY_HYENA, 22, 3, 2, 1, 1,
+          "Hyena whose output mixes the best 2 of 8 experts"),
 };
 
 int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }
@@ -142,7 +164,30 @@ static const char *memoryless_fault(sr_code code) {
     return NULL;
 }
 
+/* Featurizers of units that are taken whole from one publication: each composes only as the table
+ * above says. */
+enum { FIRST_WHOLE = 10 };
+
+static sartor_status check_whole(sartor_context *ctx, sr_code code) {
+    const sr_class *known = NULL;
+    int last = FIRST_WHOLE - 1;
+    for (int i = 0; i < sr_class_count(); i++) {
+        if (classes[i].differential) continue;
+        if (same_code(classes[i].code, code)) return SARTOR_OK;
+        if (classes[i].code.featurizer == code.featurizer && known == NULL) known = &classes[i];
+        if (classes[i].code.featurizer > last) last = classes[i].code.featurizer;
+    }
+    if (known == NULL)
+        return sr_fail(ctx, SARTOR_INVALID, "featurizer %d is not in 1..%d", code.featurizer, last);
+    const sr_code k = known->code;
+    return sr_fail(ctx, SARTOR_INVALID,
+                   "featurizer %d comes from one publication and composes as %d.%d.%d.%d.%d (%s)",
+                   k.featurizer, k.featurizer, k.token_mixing, k.sparsity, k.nonlinearity,
+                   k.channel_mixing, known->name);
+}
+
 sartor_status sr_code_check(sartor_context *ctx, sr_code code) {
+    if (code.featurizer >= FIRST_WHOLE) return check_whole(ctx, code);
     const struct {
         const char *name;
         int value, last;
@@ -175,17 +220,24 @@ sartor_status sr_code_check(sartor_context *ctx, sr_code code) {
 
 static const struct {
     const char *name, *features[2];
-} families[] = {
+} families[SR_FAMILIES] = {
     [SA] = {"SA", {"K", "V"}},
     [REC] = {"Rec", {"B", "C"}},
     [CONV] = {"GConv", {"B", "C"}},
     [MEM] = {"GMemless", {"gate", NULL}},
+    [MLP] = {"MLP", {NULL, NULL}},
+    [MOE] = {"MoE", {"gate", "router"}},
+    [SR_FAMILY_HYENA] = {"Hyena", {NULL, NULL}},
 };
 
-static bool is_family(sr_family family) { return family >= SA && family <= MEM; }
+static bool is_family(sr_family family) {
+    return family >= SA && (int)family < SR_FAMILIES && families[family].name != NULL;
+}
 
 int sr_family_features(sr_family family) {
-    return !is_family(family) ? 0 : families[family].features[1] != NULL ? 2 : 1;
+    int n = 0;
+    while (is_family(family) && n < 2 && families[family].features[n] != NULL) n++;
+    return n;
 }
 
 const char *sr_family_feature_name(sr_family family, int index) {
@@ -197,14 +249,16 @@ const char *sr_family_name(sr_family family) {
 }
 
 /* Per token: k and v are [heads / repeat, head dim] ([1, width] with one head), B and C of a
- * recurrence [states], the gates of a convolution [width], the gate of a memoryless unit [ff]. */
+ * recurrence [states], the gates of a convolution [width], the gate of a memoryless unit [ff].
+ * Units of other families share with their own class only. */
 int sr_class_feature_shape(const sr_class *class_, int index) {
     if (index < 0 || index >= sr_family_features(class_->family)) return 0;
     int shape = 1;
+    if (class_->family > MEM) shape = 20 + class_->number;
     if (class_->family == SA)
         shape = class_->code.channel_mixing == 2 ? 9 : sr_code_kv_repeat(class_->code);
     if (class_->family == REC) shape = sr_code_states(class_->code);
-    return ((int)class_->family * 100 + shape) * 2 + class_->differential;
+    return ((int)class_->family * 1000 + shape) * 2 + class_->differential;
 }
 
 int sr_code_kv_repeat(sr_code code) {
@@ -212,5 +266,18 @@ int sr_code_kv_repeat(sr_code code) {
 }
 
 int sr_code_states(sr_code code) {
-    return code.featurizer == 5 ? 16 : code.featurizer == 6 ? 2 : 0;
+    switch (code.featurizer) {
+    case 5:
+        return 16;
+    case 6:
+        return 2;
+    case 13:
+        return 4;
+    default:
+        return 0;
+    }
 }
+
+int sr_code_expand(sr_code code) { return code.featurizer == 13 ? 2 : 1; }
+
+bool sr_code_biases(sr_code code) { return code.featurizer == 10; }

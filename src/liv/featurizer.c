@@ -1,71 +1,86 @@
-/* Featurizers 1..9: the weights that make feature groups, and the groups themselves.
+/* Featurizers 1..9, 10 and 13: the weights that make feature groups, and the groups themselves.
  *
- * Groups that read the same input are declared next to each other, so that project() can make
+ * Groups that read the same input are declared next to each other, so that sr_project() can make
  * them with one matrix product. Shared features are taken after convolution, RoPE and activation.
  */
 #include "liv/internal.h"
 
 #include <math.h>
 
-static const sr_init normal = {SR_INIT_NORMAL, 0.02, 0};
-
-static sr_axis model_axis(const sr_declare *d) {
+sr_axis sr_model_axis(const sr_declare *d) {
     return (sr_axis){SR_AXIS_MODEL, SR_READS, SR_BETWEEN_NORM, d->sizes->width};
 }
 
 /* ---- declaring ---- */
 
-static sartor_status short_taps(sr_declare *d, sr_slot slot, const char *name, int feature,
-                                int64_t channels, int64_t taps) {
+sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature,
+                              int64_t channels, int64_t taps) {
     sr_axis axis[] = {{SR_AXIS_CHANNEL, SR_ALONG, SR_BETWEEN_LINEAR, channels},
                       {SR_AXIS_TAP, SR_ALONG, SR_BETWEEN_LINEAR, taps}};
     sr_init init = {SR_INIT_UNIFORM, 1 / sqrt((double)taps), 0};
     return sr_declare_tensor(d, slot, name, feature, init, false, 2, axis);
 }
 
+/* Slots of attention's biases. */
+#define BIAS_Q SR_SLOT_OWN
+#define BIAS_K (sr_slot)(SR_SLOT_OWN + 1)
+#define BIAS_V (sr_slot)(SR_SLOT_OWN + 2)
+
 static sartor_status attention_declare(sr_declare *d) {
+    const bool biases = sr_code_biases(d->unit->class_->code);
+    const sr_between value = biases ? SR_BETWEEN_OPEN : SR_BETWEEN_LINEAR;
     sr_heads h = sr_unit_heads(d->unit->class_, d->sizes);
-    sr_axis q[] = {{SR_AXIS_HEAD, SR_WRITES, SR_BETWEEN_LINEAR, h.heads},
+    sr_axis q[] = {{SR_AXIS_HEAD, SR_WRITES, value, h.heads},
                    {SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_PRODUCT, h.head_dim},
-                   model_axis(d)};
+                   sr_model_axis(d)};
     sr_axis k[] = {{SR_AXIS_KV_HEAD, SR_WRITES, SR_BETWEEN_PRODUCT, h.kv_heads},
                    {SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_PRODUCT, h.head_dim},
-                   model_axis(d)};
-    sr_axis v[] = {{SR_AXIS_KV_HEAD, SR_WRITES, SR_BETWEEN_LINEAR, h.kv_heads},
-                   {SR_AXIS_VALUE, SR_WRITES, SR_BETWEEN_LINEAR, h.head_dim},
-                   model_axis(d)};
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "q.weight", SR_REST, normal, true, 3, q));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "k.weight", 0, normal, true, 3, k));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "v.weight", 1, normal, true, 3, v));
+                   sr_model_axis(d)};
+    sr_axis v[] = {{SR_AXIS_KV_HEAD, SR_WRITES, value, h.kv_heads},
+                   {SR_AXIS_VALUE, SR_WRITES, value, h.head_dim},
+                   sr_model_axis(d)};
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "q.weight", SR_REST, SR_INIT_MATRIX, true, 3, q));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "k.weight", 0, SR_INIT_MATRIX, true, 3, k));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "v.weight", 1, SR_INIT_MATRIX, true, 3, v));
+    if (biases) {
+        /* all heads, one after another, as the output projection reads them */
+        const int64_t all = (int64_t)h.heads * h.head_dim;
+        const sr_axis key = {SR_AXIS_KEY, SR_ALONG, SR_BETWEEN_PRODUCT, all},
+                      along = {SR_AXIS_VALUE, SR_ALONG, SR_BETWEEN_OPEN, all};
+        SR_TRY(sr_declare_tensor(d, BIAS_Q, "q.bias", SR_REST, SR_INIT_ZERO, false, 1, &key));
+        SR_TRY(sr_declare_tensor(d, BIAS_K, "k.bias", 0, SR_INIT_ZERO, false, 1, &key));
+        SR_TRY(sr_declare_tensor(d, BIAS_V, "v.bias", 1, SR_INIT_ZERO, false, 1, &along));
+    }
     if (d->unit->class_->code.featurizer != 2) return SARTOR_OK;
     const int64_t own = h.heads * h.head_dim, kv = h.kv_heads * h.head_dim;
-    SR_TRY(short_taps(d, SR_SLOT_CONV_C, "q.conv", SR_REST, own, SR_SHORT_TAPS));
-    SR_TRY(short_taps(d, SR_SLOT_CONV_B, "k.conv", 0, kv, SR_SHORT_TAPS));
-    return short_taps(d, SR_SLOT_CONV_V, "v.conv", 1, kv, SR_SHORT_TAPS);
+    SR_TRY(sr_declare_taps(d, SR_SLOT_CONV_C, "q.conv", SR_REST, own, SR_SHORT_TAPS));
+    SR_TRY(sr_declare_taps(d, SR_SLOT_CONV_B, "k.conv", 0, kv, SR_SHORT_TAPS));
+    return sr_declare_taps(d, SR_SLOT_CONV_V, "v.conv", 1, kv, SR_SHORT_TAPS);
 }
 
 static sartor_status recurrence_declare(sr_declare *d) {
-    const int64_t w = d->sizes->width, r = sr_dt_rank(w);
+    const int64_t w = sr_unit_channels(d->unit->class_, d->sizes);
+    const int64_t r = sr_dt_rank(d->sizes->width);
     const int64_t n = sr_code_states(d->unit->class_->code);
     sr_axis channel = {SR_AXIS_CHANNEL, SR_WRITES, SR_BETWEEN_OPEN, w};
     sr_axis along = {SR_AXIS_CHANNEL, SR_ALONG, SR_BETWEEN_OPEN, w};
     sr_axis reads = {SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_OPEN, w};
     sr_axis rank = {SR_AXIS_RANK, SR_WRITES, SR_BETWEEN_LINEAR, r};
     sr_axis state = {SR_AXIS_STATE, SR_WRITES, SR_BETWEEN_PRODUCT, n};
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "x.weight", SR_REST, normal, true, 2,
-                             (sr_axis[]){channel, model_axis(d)}));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_Z, "z.weight", SR_REST, normal, true, 2,
-                             (sr_axis[]){channel, model_axis(d)}));
-    SR_TRY(short_taps(d, SR_SLOT_CONV_V, "x.conv", SR_REST, w, SR_SCAN_TAPS));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "x.weight", SR_REST, SR_INIT_MATRIX, true, 2,
+                             (sr_axis[]){channel, sr_model_axis(d)}));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_Z, "z.weight", SR_REST, SR_INIT_MATRIX, true, 2,
+                             (sr_axis[]){channel, sr_model_axis(d)}));
+    SR_TRY(sr_declare_taps(d, SR_SLOT_CONV_V, "x.conv", SR_REST, w, SR_SCAN_TAPS));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_CONV_BIAS, "x.conv_bias", SR_REST,
                              (sr_init){SR_INIT_UNIFORM, 1 / sqrt(SR_SCAN_TAPS), 0}, false, 1,
                              &along));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_DT_IN, "dt_in.weight", SR_REST, normal, true, 2,
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_DT_IN, "dt_in.weight", SR_REST, SR_INIT_MATRIX, true, 2,
                              (sr_axis[]){rank, reads}));
-    SR_TRY(
-        sr_declare_tensor(d, SR_SLOT_B, "B.weight", 0, normal, true, 2, (sr_axis[]){state, reads}));
-    SR_TRY(
-        sr_declare_tensor(d, SR_SLOT_C, "C.weight", 1, normal, true, 2, (sr_axis[]){state, reads}));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "B.weight", 0, SR_INIT_MATRIX, true, 2,
+                             (sr_axis[]){state, reads}));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "C.weight", 1, SR_INIT_MATRIX, true, 2,
+                             (sr_axis[]){state, reads}));
     rank.role = SR_READS;
     SR_TRY(sr_declare_tensor(d, SR_SLOT_DT, "dt.weight", SR_REST,
                              (sr_init){SR_INIT_UNIFORM, 1 / sqrt((double)r), 0}, true, 2,
@@ -82,21 +97,21 @@ static sartor_status recurrence_declare(sr_declare *d) {
 static sartor_status convolution_declare(sr_declare *d) {
     const int64_t w = d->sizes->width;
     sr_axis product = {SR_AXIS_CHANNEL, SR_WRITES, SR_BETWEEN_PRODUCT, w};
-    sr_axis both[] = {product, model_axis(d)};
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "B.weight", 0, normal, true, 2, both));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "C.weight", 1, normal, true, 2, both));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "v.weight", SR_REST, normal, true, 2, both));
+    sr_axis both[] = {product, sr_model_axis(d)};
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "B.weight", 0, SR_INIT_MATRIX, true, 2, both));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "C.weight", 1, SR_INIT_MATRIX, true, 2, both));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "v.weight", SR_REST, SR_INIT_MATRIX, true, 2, both));
     if (d->unit->class_->code.featurizer == 8) return sr_filter_declare(d);
-    return short_taps(d, SR_SLOT_CONV_V, "conv", SR_REST, w, SR_SHORT_TAPS);
+    return sr_declare_taps(d, SR_SLOT_CONV_V, "conv", SR_REST, w, SR_SHORT_TAPS);
 }
 
 static sartor_status memoryless_declare(sr_declare *d) {
     const int nonlinearity = d->unit->class_->code.nonlinearity;
     sr_between map = nonlinearity == 3 ? SR_BETWEEN_BEND : SR_BETWEEN_PRODUCT;
     sr_axis ff = {SR_AXIS_FF, SR_WRITES, map, sr_ff_width(d->sizes->width)};
-    sr_axis both[] = {ff, model_axis(d)};
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "gate.weight", 0, normal, true, 2, both));
-    return sr_declare_tensor(d, SR_SLOT_V, "value.weight", SR_REST, normal, true, 2, both);
+    sr_axis both[] = {ff, sr_model_axis(d)};
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "gate.weight", 0, SR_INIT_MATRIX, true, 2, both));
+    return sr_declare_tensor(d, SR_SLOT_V, "value.weight", SR_REST, SR_INIT_MATRIX, true, 2, both);
 }
 
 sartor_status sr_featurizer_declare(sr_declare *d) {
@@ -107,18 +122,15 @@ sartor_status sr_featurizer_declare(sr_declare *d) {
         return recurrence_declare(d);
     case SR_FAMILY_GCONV:
         return convolution_declare(d);
-    case SR_FAMILY_GMEMLESS:
+    default:
         return memoryless_declare(d);
     }
-    return SARTOR_OK;
 }
 
 /* ---- emitting ---- */
 
-/* Multiplies one input by several weights: neighbours in the flat buffer make one product. Weights
- * that the branch does not have (slot -1) leave their result alone. */
-static void project(sr_build *b, const sr_unit *u, int branch, sr_value x, bool real, int n,
-                    const sr_slot *slots, sr_value **results) {
+void sr_project(sr_build *b, const sr_unit *u, int branch, sr_value x, bool real, int n,
+                const sr_slot *slots, sr_value **results) {
     const sr_param *p = b->schema->param;
     for (int i = 0; i < n;) {
         int first = u->slot[branch][slots[i]];
@@ -141,13 +153,18 @@ static void project(sr_build *b, const sr_unit *u, int branch, sr_value x, bool 
     }
 }
 
-static sr_value convolve(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot taps,
-                         sr_slot bias, bool silu) {
+sr_value sr_convolve(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot taps,
+                     sr_slot bias, bool silu) {
     const sr_param *w = &b->schema->param[u->slot[branch][taps]];
     sr_value in[3] = {x, sr_weight(b, u, branch, taps),
                       bias < SR_SLOTS ? sr_weight(b, u, branch, bias) : SR_NO_VALUE};
     int state[1] = {sr_graph_state(b->graph, w->cols - 1, w->rows, true)};
     return sr_graph_op(b->graph, "conv", (sr_attr){.conv = {(int)w->cols, silu}}, in, state);
+}
+
+sr_value sr_activate(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias, int map) {
+    sr_value in[2] = {x, bias < SR_SLOTS ? sr_weight(b, u, branch, bias) : SR_NO_VALUE};
+    return sr_graph_op(b->graph, "activate", (sr_attr){.activate = {(sr_map_kind)map}}, in, NULL);
 }
 
 static sr_value rotate(sr_build *b, const sr_unit *u, int branch, sr_value x) {
@@ -156,8 +173,7 @@ static sr_value rotate(sr_build *b, const sr_unit *u, int branch, sr_value x) {
     return sr_graph_op(b->graph, "rope", (sr_attr){.rope = {h.head_dim}}, in, NULL);
 }
 
-/* Keeps a feature that this unit computes, or fetches it from the unit that does. */
-static sr_value shared(sr_build *b, sr_unit *u, int branch, int feature, sr_value own) {
+sr_value sr_shared(sr_build *b, sr_unit *u, int branch, int feature, sr_value own) {
     if (u->feature_source[feature] == u->index) {
         u->feature[branch][feature] = own;
         return own;
@@ -167,19 +183,24 @@ static sr_value shared(sr_build *b, sr_unit *u, int branch, int feature, sr_valu
 
 static sr_groups attention_emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
     sr_groups g = {SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, 0};
-    project(b, u, branch, n, false, 3, (sr_slot[]){SR_SLOT_C, SR_SLOT_B, SR_SLOT_V},
-            (sr_value *[]){&g.c, &g.b, &g.v});
+    sr_project(b, u, branch, n, false, 3, (sr_slot[]){SR_SLOT_C, SR_SLOT_B, SR_SLOT_V},
+               (sr_value *[]){&g.c, &g.b, &g.v});
     const bool makes_k = u->feature_source[0] == u->index,
                makes_v = u->feature_source[1] == u->index;
+    if (sr_code_biases(u->class_->code)) {
+        g.c = sr_activate(b, u, branch, g.c, BIAS_Q, SR_MAP_NONE);
+        if (makes_k) g.b = sr_activate(b, u, branch, g.b, BIAS_K, SR_MAP_NONE);
+        if (makes_v) g.v = sr_activate(b, u, branch, g.v, BIAS_V, SR_MAP_NONE);
+    }
     if (u->class_->code.featurizer == 2) {
-        g.c = convolve(b, u, branch, g.c, SR_SLOT_CONV_C, SR_SLOTS, false);
-        if (makes_k) g.b = convolve(b, u, branch, g.b, SR_SLOT_CONV_B, SR_SLOTS, false);
-        if (makes_v) g.v = convolve(b, u, branch, g.v, SR_SLOT_CONV_V, SR_SLOTS, false);
+        g.c = sr_convolve(b, u, branch, g.c, SR_SLOT_CONV_C, SR_SLOTS, false);
+        if (makes_k) g.b = sr_convolve(b, u, branch, g.b, SR_SLOT_CONV_B, SR_SLOTS, false);
+        if (makes_v) g.v = sr_convolve(b, u, branch, g.v, SR_SLOT_CONV_V, SR_SLOTS, false);
     }
     g.c = rotate(b, u, branch, g.c);
     if (makes_k) g.b = rotate(b, u, branch, g.b);
-    g.b = shared(b, u, branch, 0, g.b);
-    g.v = shared(b, u, branch, 1, g.v);
+    g.b = sr_shared(b, u, branch, 0, g.b);
+    g.v = sr_shared(b, u, branch, 1, g.v);
     const sr_value made[2] = {g.b, g.v};
     for (int f = 0; f < 2; f++) { /* caches: the source writes, readers read */
         if (u->feature_source[f] != u->index) continue;
@@ -198,31 +219,31 @@ static sr_groups attention_emit(sr_build *b, sr_unit *u, int branch, sr_value n)
 static sr_groups recurrence_emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
     sr_groups g = {SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, 0};
     sr_value low_rank = SR_NO_VALUE;
-    project(b, u, branch, n, false, 2, (sr_slot[]){SR_SLOT_V, SR_SLOT_Z},
-            (sr_value *[]){&g.v, &g.z});
-    g.v = convolve(b, u, branch, g.v, SR_SLOT_CONV_V, SR_SLOT_CONV_BIAS, true);
-    project(b, u, branch, g.v, true, 3, (sr_slot[]){SR_SLOT_DT_IN, SR_SLOT_B, SR_SLOT_C},
-            (sr_value *[]){&low_rank, &g.b, &g.c});
-    project(b, u, branch, low_rank, true, 1, (sr_slot[]){SR_SLOT_DT}, (sr_value *[]){&g.dt});
-    g.b = shared(b, u, branch, 0, g.b);
-    g.c = shared(b, u, branch, 1, g.c);
+    sr_project(b, u, branch, n, false, 2, (sr_slot[]){SR_SLOT_V, SR_SLOT_Z},
+               (sr_value *[]){&g.v, &g.z});
+    g.v = sr_convolve(b, u, branch, g.v, SR_SLOT_CONV_V, SR_SLOT_CONV_BIAS, true);
+    sr_project(b, u, branch, g.v, true, 3, (sr_slot[]){SR_SLOT_DT_IN, SR_SLOT_B, SR_SLOT_C},
+               (sr_value *[]){&low_rank, &g.b, &g.c});
+    sr_project(b, u, branch, low_rank, true, 1, (sr_slot[]){SR_SLOT_DT}, (sr_value *[]){&g.dt});
+    g.b = sr_shared(b, u, branch, 0, g.b);
+    g.c = sr_shared(b, u, branch, 1, g.c);
     return g;
 }
 
 static sr_groups convolution_emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
     sr_groups g = {SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, 0};
-    project(b, u, branch, n, false, 3, (sr_slot[]){SR_SLOT_B, SR_SLOT_C, SR_SLOT_V},
-            (sr_value *[]){&g.b, &g.c, &g.v});
-    g.b = shared(b, u, branch, 0, g.b);
-    g.c = shared(b, u, branch, 1, g.c);
+    sr_project(b, u, branch, n, false, 3, (sr_slot[]){SR_SLOT_B, SR_SLOT_C, SR_SLOT_V},
+               (sr_value *[]){&g.b, &g.c, &g.v});
+    g.b = sr_shared(b, u, branch, 0, g.b);
+    g.c = sr_shared(b, u, branch, 1, g.c);
     return g;
 }
 
 static sr_groups memoryless_emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
     sr_groups g = {SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, SR_NO_VALUE, 0};
-    project(b, u, branch, n, false, 2, (sr_slot[]){SR_SLOT_C, SR_SLOT_V},
-            (sr_value *[]){&g.c, &g.v});
-    g.c = shared(b, u, branch, 0, g.c);
+    sr_project(b, u, branch, n, false, 2, (sr_slot[]){SR_SLOT_C, SR_SLOT_V},
+               (sr_value *[]){&g.c, &g.v});
+    g.c = sr_shared(b, u, branch, 0, g.c);
     g.gate_map = b->units[u->feature_source[0]].class_->code.nonlinearity;
     return g;
 }

@@ -24,7 +24,7 @@ static sr_value low_rank(sr_build *b, const sr_unit *u, int branch, const sr_gro
     return sr_graph_op(b->graph, "attention", attr, in, state);
 }
 
-static sr_value gate(sr_build *b, sr_value first, sr_value second, int map) {
+sr_value sr_gate(sr_build *b, sr_value first, sr_value second, int map) {
     sr_value in[2] = {first, second};
     return sr_graph_op(b->graph, "gate", (sr_attr){.gate = {(sr_map_kind)map}}, in, NULL);
 }
@@ -41,10 +41,10 @@ static sr_value toeplitz(sr_build *b, sr_unit *u, int branch, const sr_groups *g
     int64_t kept = b->sizes->filter_length;
     if (u->class_->code.sparsity == 2 && b->sizes->window < kept) kept = b->sizes->window;
     if (b->context < kept) kept = b->context;
-    sr_value in[2] = {gate(b, g->b, g->v, SR_MAP_NONE), sr_filter_emit(b, u, branch)};
+    sr_value in[2] = {sr_gate(b, g->b, g->v, SR_MAP_NONE), sr_filter_emit(b, u, branch)};
     int state[1] = {sr_graph_state(b->graph, kept, b->sizes->width, true)};
     sr_value y = sr_graph_op(b->graph, "long_conv", (sr_attr){.filter = {0}}, in, state);
-    return gate(b, g->c, y, SR_MAP_NONE);
+    return sr_gate(b, g->c, y, SR_MAP_NONE);
 }
 
 /* C_i A_(i-1) .. A_(j+1) B_j: Mamba's selective recurrence, gated. */
@@ -58,7 +58,7 @@ static sr_value semi_separable(sr_build *b, const sr_unit *u, int branch, const 
                       sr_weight(b, u, branch, SR_SLOT_DT_BIAS),
                       sr_weight(b, u, branch, SR_SLOT_D),
                       g->z};
-    int state[1] = {sr_graph_state(b->graph, b->sizes->width, states, false)};
+    int state[1] = {sr_graph_state(b->graph, sr_unit_channels(u->class_, b->sizes), states, false)};
     return sr_graph_op(b->graph, "scan", (sr_attr){.scan = {states}}, in, state);
 }
 
@@ -71,6 +71,6 @@ sr_value sr_token_mixing_emit(sr_build *b, sr_unit *u, int branch, const sr_grou
     case 4:
         return semi_separable(b, u, branch, g);
     default:
-        return gate(b, g->c, g->v, g->gate_map);
+        return sr_gate(b, g->c, g->v, g->gate_map);
     }
 }

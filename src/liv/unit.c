@@ -12,8 +12,12 @@ sr_heads sr_unit_heads(const sr_class *class_, const sr_sizes *sizes) {
     return (sr_heads){heads, heads / sr_code_kv_repeat(class_->code), (int)sizes->head_dim};
 }
 
-sartor_status sr_unit_check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes) {
-    if (class_->family != SR_FAMILY_SA) return SARTOR_OK;
+int64_t sr_unit_channels(const sr_class *class_, const sr_sizes *sizes) {
+    return sr_code_expand(class_->code) * sizes->width;
+}
+
+static sartor_status attention_check(sartor_context *ctx, const sr_class *class_,
+                                     const sr_sizes *sizes) {
     const int64_t d = sizes->width, h = sizes->head_dim, repeat = sr_code_kv_repeat(class_->code);
     if (class_->code.channel_mixing == 2)
         return d % 2 == 0
@@ -73,21 +77,69 @@ static sartor_status rope_table(sr_declare *d) {
     return *number < 0 ? SARTOR_MEMORY : SARTOR_OK;
 }
 
-/* Channel mixing: every unit is projected back to the residual stream by a matrix of its own. */
+/* ---- families ---- */
+
+static sartor_status attention_declare(sr_declare *d) {
+    SR_TRY(sr_featurizer_declare(d));
+    return rope_table(d);
+}
+
+static sr_value compose(sr_build *b, sr_unit *u, int branch, sr_value n) {
+    sr_groups groups = sr_featurizer_emit(b, u, branch, n);
+    return sr_token_mixing_emit(b, u, branch, &groups);
+}
+
+static sr_axis values(const sr_class *c, const sr_sizes *s) {
+    sr_heads h = sr_unit_heads(c, s);
+    return (sr_axis){SR_AXIS_VALUE, SR_READS,
+                     sr_code_biases(c->code) ? SR_BETWEEN_OPEN : SR_BETWEEN_LINEAR,
+                     (int64_t)h.heads * h.head_dim};
+}
+static sr_axis channels(const sr_class *c, const sr_sizes *s) {
+    return (sr_axis){SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_PRODUCT, sr_unit_channels(c, s)};
+}
+static sr_axis hidden(const sr_class *c, const sr_sizes *s) {
+    return (sr_axis){SR_AXIS_FF, SR_READS,
+                     c->code.nonlinearity == 3 ? SR_BETWEEN_BEND : SR_BETWEEN_PRODUCT,
+                     sr_ff_width(s->width)};
+}
+
+static const sr_family_builder attention = {attention_check, attention_declare, compose, values},
+                               diagonal = {NULL, sr_featurizer_declare, compose, channels},
+                               memoryless = {NULL, sr_featurizer_declare, compose, hidden};
+
+const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
+    static const sr_family_builder *const builders[] = {
+        [SR_FAMILY_SA] = &attention,          [SR_FAMILY_REC] = &diagonal,
+        [SR_FAMILY_GCONV] = &diagonal,        [SR_FAMILY_GMEMLESS] = &memoryless,
+        [SR_FAMILY_MLP] = &sr_family_mlp,     [SR_FAMILY_MOE] = &sr_family_moe,
+        [SR_FAMILY_HYENA] = &sr_family_hyena,
+    };
+    return builders[class_->family];
+}
+
+sartor_status sr_unit_check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes) {
+    const sr_family_builder *f = sr_family_builder_of(class_);
+    return f->check != NULL ? f->check(ctx, class_, sizes) : SARTOR_OK;
+}
+
+sartor_status sr_declare_out_bias(sr_declare *d) {
+    sr_axis model = {SR_AXIS_MODEL, SR_ALONG, SR_BETWEEN_NORM, d->sizes->width};
+    return sr_declare_tensor(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN, SR_INIT_ZERO, false, 1,
+                             &model);
+}
+
+/* Channel mixing: every unit is projected back to the residual stream by a matrix of its own, some
+ * with a bias. */
 static sartor_status out_declare(sr_declare *d) {
     const sr_class *c = d->unit->class_;
-    sr_heads h = sr_unit_heads(c, d->sizes);
     sr_axis model = {SR_AXIS_MODEL, SR_WRITES, SR_BETWEEN_NORM, d->sizes->width};
-    sr_axis from = {SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_PRODUCT, d->sizes->width};
-    if (c->family == SR_FAMILY_SA)
-        from = (sr_axis){SR_AXIS_VALUE, SR_READS, SR_BETWEEN_LINEAR, (int64_t)h.heads * h.head_dim};
-    if (c->family == SR_FAMILY_GMEMLESS)
-        from = (sr_axis){SR_AXIS_FF, SR_READS,
-                         c->code.nonlinearity == 3 ? SR_BETWEEN_BEND : SR_BETWEEN_PRODUCT,
-                         sr_ff_width(d->sizes->width)};
+    sr_axis from = sr_family_builder_of(c)->out(c, d->sizes);
     sr_init init = {SR_INIT_NORMAL, 0.02 / sqrt((double)d->livs), 0};
-    return sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 2,
-                             (sr_axis[]){model, from});
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 2,
+                             (sr_axis[]){model, from}));
+    if (!sr_code_biases(c->code)) return SARTOR_OK;
+    return sr_declare_out_bias(d);
 }
 
 sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_sizes *sizes,
@@ -102,8 +154,7 @@ sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_s
     u->norm = sr_schema_add(ctx, schema, &norm);
     if (u->norm < 0) return SARTOR_MEMORY;
     for (d.branch = 0; d.branch < (u->class_->differential ? 2 : 1); d.branch++) {
-        SR_TRY(sr_featurizer_declare(&d));
-        if (u->class_->family == SR_FAMILY_SA) SR_TRY(rope_table(&d));
+        SR_TRY(sr_family_builder_of(u->class_)->declare(&d));
         SR_TRY(out_declare(&d));
     }
     return SARTOR_OK;
@@ -132,11 +183,12 @@ sr_value sr_unit_emit(sr_build *b, int i, sr_value x) {
     sr_value norm[2] = {x, sr_graph_param(b->graph, u->norm, 1)};
     sr_value n = sr_graph_op(b->graph, "rmsnorm", (sr_attr){.norm = {SR_NORM_EPSILON}}, norm, NULL);
     for (int branch = 0; branch < (u->class_->differential ? 2 : 1); branch++) {
-        sr_groups groups = sr_featurizer_emit(b, u, branch, n);
-        sr_value out[3] = {sr_token_mixing_emit(b, u, branch, &groups),
+        sr_value out[3] = {sr_family_builder_of(u->class_)->emit(b, u, branch, n),
                            sr_weight(b, u, branch, SR_SLOT_OUT), x};
         x = sr_graph_op(b->graph, "linear", (sr_attr){.linear = {branch == 0 ? 1 : -1, true}}, out,
                         NULL);
+        if (u->slot[branch][SR_SLOT_OUT_BIAS] >= 0)
+            x = sr_activate(b, u, branch, x, SR_SLOT_OUT_BIAS, SR_MAP_NONE);
     }
     return x;
 }

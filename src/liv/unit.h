@@ -1,9 +1,10 @@
 /* LIV units: from class, sizes and sharing to parameters in a schema and operators in a graph.
  *
- * A unit is compiled from its operator code by three builders: the featurizer declares the weights
- * and emits the feature groups, the token mixing turns them into one value per channel, the channel
- * mixing projects it back and adds it to the residual stream. A differential unit runs two branches
- * and subtracts the second. */
+ * A unit of the paper's families is compiled from its operator code by three builders: the
+ * featurizer declares the weights and emits the feature groups, the token mixing turns them into
+ * one value per channel, the channel mixing projects it back and adds it to the residual stream. A
+ * unit that is taken whole from another publication brings the first two in one file
+ * (liv/internal.h). A differential unit runs two branches and subtracts the second. */
 #ifndef SR_LIV_UNIT_H
 #define SR_LIV_UNIT_H
 
@@ -31,9 +32,13 @@ typedef enum sr_slot {
     SR_SLOT_FILTER_LAST = SR_SLOT_FILTER_IN + 3 * (1 + SR_FILTER_INNER) - 1,
     SR_SLOT_FILTER_OUT,
     SR_SLOT_FILTER_DECAY,
+    SR_SLOT_FILTER_POSITIONS,
+    SR_SLOT_FILTER_SKIP,
     SR_SLOT_ROPE,
     SR_SLOT_OUT,
-    SR_SLOTS
+    SR_SLOT_OUT_BIAS, /* of the output projection, where a family has one */
+    SR_SLOT_OWN,      /* and the next SR_OWN_SLOTS - 1: what a family of its own file names */
+    SR_SLOTS = SR_SLOT_OWN + 20
 } sr_slot;
 
 enum { SR_BRANCHES = 2 };
@@ -86,8 +91,10 @@ sr_value sr_unit_emit(sr_build *b, int i, sr_value x);
 /* Emits the cache writes, after all units. */
 void sr_unit_emit_late(sr_build *b);
 
-/* Long filters: how many different ones the model has, and the emission of number `index`. */
+/* Long filters: how many different ones the model has, and of number `index` its elements
+ * (filter_length rows) and its emission. */
 int sr_unit_filters(const sr_unit *units, int n);
+int64_t sr_unit_filter_elements(const sr_sizes *sizes, const sr_unit *units, int n, int index);
 sr_value sr_unit_filter(sr_build *b, int n, int index);
 
 #endif
