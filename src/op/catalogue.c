@@ -21,6 +21,7 @@
     X(embed) \
     X(gate) \
     X(activate) \
+    X(bias) \
     X(route) \
     X(mix) \
     X(spread) \
