@@ -249,7 +249,7 @@ static void test_decoding(void **state) {
 
 static sr_cost cost_of(sartor_context *ctx, const char *arch, int livs, int64_t width) {
     sr_genome *g = malloc(sizeof *g);
-    sr_sizes sizes = {width, 64, 128, 257, 4096, 4096, false};
+    sr_sizes sizes = {width, 64, 128, 257, 4096, 4096, false, SR_HEAD_LANGUAGE};
     sr_model *m = NULL;
     sr_cost cost = {0, 0, 0, 0};
     if (sr_arch_parse(ctx, arch, livs, g) != SARTOR_OK ||
@@ -293,7 +293,7 @@ static void test_mad_parameters(void **state) {
                 {"MoE-MLP", 165000 - 128},
                 {"MoE-MLP-Top2", 165000 - 128},
                 {"Mamba", 107264}};
-    const sr_sizes sizes = {128, 8, 33, 16, 128, 128, false};
+    const sr_sizes sizes = {128, 8, 33, 16, 128, 128, false, SR_HEAD_LANGUAGE};
     sartor_context *ctx = sartor_context_create();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         sr_model *m = model_make(ctx, rows[i].name, &sizes, 1);

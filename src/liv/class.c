@@ -82,6 +82,14 @@ static const sr_class classes[] = {
     PLAIN(70, "MoE-MLP", MOE, 12, 1, 1, 5, 2, EXPERTS "all with weight (MAD's routing)"),
     PLAIN(71, "MoE-MLP-Top2", MOE, 12, 1, 2, 5, 2, EXPERTS "2 active"),
     PLAIN(72, "Mamba", REC, 13, 4, 1, 1, 1, MAMBA4),
+    PLAIN(73, "Hyena", SR_FAMILY_HYENA, 20, 3, 1, 1, 1,
+          "Hyena of order 2, 4 times as many channels, filters with trained positions"),
+    PLAIN(74, "MH-Hyena", SR_FAMILY_HYENA, 21, 3, 1, 1, 3,
+          "multi-head Hyena: outer products of keys and values, one filter a group"),
+    PLAIN(75, "Hyena-Experts", SR_FAMILY_HYENA, 22, 3, 1, 1, 1,
+          "Hyena whose output mixes 8 experts, routed softly"),
+    PLAIN(76, "Hyena-Experts-Top2", SR_FAMILY_HYENA, 22, 3, 2, 1, 1,
+          "Hyena whose output mixes the best 2 of 8 experts"),
 };
 
 int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }
@@ -213,9 +221,13 @@ sartor_status sr_code_check(sartor_context *ctx, sr_code code) {
 static const struct {
     const char *name, *features[2];
 } families[SR_FAMILIES] = {
-    [SA] = {"SA", {"K", "V"}},      [REC] = {"Rec", {"B", "C"}},
-    [CONV] = {"GConv", {"B", "C"}}, [MEM] = {"GMemless", {"gate", NULL}},
-    [MLP] = {"MLP", {NULL, NULL}},  [MOE] = {"MoE", {"gate", "router"}},
+    [SA] = {"SA", {"K", "V"}},
+    [REC] = {"Rec", {"B", "C"}},
+    [CONV] = {"GConv", {"B", "C"}},
+    [MEM] = {"GMemless", {"gate", NULL}},
+    [MLP] = {"MLP", {NULL, NULL}},
+    [MOE] = {"MoE", {"gate", "router"}},
+    [SR_FAMILY_HYENA] = {"Hyena", {NULL, NULL}},
 };
 
 static bool is_family(sr_family family) {

@@ -24,6 +24,17 @@ sr_heads sr_unit_heads(const sr_class *class_, const sr_sizes *sizes);
 /* Channels of a recurrence or a convolution. */
 int64_t sr_unit_channels(const sr_class *class_, const sr_sizes *sizes);
 
+/* The long filter of a class, and the network that makes it. */
+typedef struct sr_filter {
+    sr_axis_kind axis; /* of its channels */
+    int64_t channels;  /* 0: the class has no long filter */
+    int64_t features;  /* of a position */
+    int64_t width;     /* of the layers */
+    bool learned;      /* trained features, one vector of frequencies for all layers, a skip */
+    int64_t band;      /* lags from here on are 0; 0: none */
+} sr_filter;
+sr_filter sr_filter_of(const sr_class *class_, const sr_sizes *sizes);
+
 /* Declaring: what a featurizer and an output projection say about one tensor. */
 typedef struct sr_declare {
     sartor_context *ctx;
@@ -57,7 +68,7 @@ typedef struct sr_family_builder {
 const sr_family_builder *sr_family_builder_of(const sr_class *class_);
 
 /* Units with a file of their own. */
-extern const sr_family_builder sr_family_mlp, sr_family_moe;
+extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena;
 
 /* The paper's families, by operator code. */
 sartor_status sr_featurizer_declare(sr_declare *d);
@@ -78,6 +89,9 @@ sr_axis sr_model_axis(const sr_declare *d);
 /* Taps of a short depthwise convolution. */
 sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature,
                               int64_t channels, int64_t taps);
+
+/* A bias of the output projection; only in classes that are not differential. */
+sartor_status sr_declare_out_bias(sr_declare *d);
 
 /* Multiplies one input by several weights: neighbours in the flat buffer make one product. Weights
  * that the branch does not have (slot -1) leave their result alone. `real`: results are SR_REAL. */

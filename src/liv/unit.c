@@ -110,9 +110,10 @@ static const sr_family_builder attention = {attention_check, attention_declare, 
 
 const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
     static const sr_family_builder *const builders[] = {
-        [SR_FAMILY_SA] = &attention,      [SR_FAMILY_REC] = &diagonal,
-        [SR_FAMILY_GCONV] = &diagonal,    [SR_FAMILY_GMEMLESS] = &memoryless,
-        [SR_FAMILY_MLP] = &sr_family_mlp, [SR_FAMILY_MOE] = &sr_family_moe,
+        [SR_FAMILY_SA] = &attention,          [SR_FAMILY_REC] = &diagonal,
+        [SR_FAMILY_GCONV] = &diagonal,        [SR_FAMILY_GMEMLESS] = &memoryless,
+        [SR_FAMILY_MLP] = &sr_family_mlp,     [SR_FAMILY_MOE] = &sr_family_moe,
+        [SR_FAMILY_HYENA] = &sr_family_hyena,
     };
     return builders[class_->family];
 }
@@ -120,6 +121,12 @@ const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
 sartor_status sr_unit_check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes) {
     const sr_family_builder *f = sr_family_builder_of(class_);
     return f->check != NULL ? f->check(ctx, class_, sizes) : SARTOR_OK;
+}
+
+sartor_status sr_declare_out_bias(sr_declare *d) {
+    sr_axis model = {SR_AXIS_MODEL, SR_ALONG, SR_BETWEEN_NORM, d->sizes->width};
+    return sr_declare_tensor(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN, SR_INIT_ZERO, false, 1,
+                             &model);
 }
 
 /* Channel mixing: every unit is projected back to the residual stream by a matrix of its own, some
@@ -132,9 +139,7 @@ static sartor_status out_declare(sr_declare *d) {
     SR_TRY(sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 2,
                              (sr_axis[]){model, from}));
     if (!sr_code_biases(c->code)) return SARTOR_OK;
-    model.role = SR_ALONG;
-    return sr_declare_tensor(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN, SR_INIT_ZERO, false, 1,
-                             &model);
+    return sr_declare_out_bias(d);
 }
 
 sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_sizes *sizes,

@@ -13,7 +13,9 @@
     X(rope) \
     X(linear) \
     X(unembed_loss) \
+    X(unembed_score) \
     X(tail) \
+    X(positions) \
     X(position_features) \
     X(sine) \
     X(decay) \
@@ -27,7 +29,10 @@
     X(spread) \
     X(gated_conv) \
     X(scan) \
+    X(delta_rule) \
     X(long_conv) \
+    X(toeplitz_attention) \
+    X(gated_linear) \
     X(rmsnorm)
 /* clang-format on */
 
