@@ -27,6 +27,8 @@ enum { SR_MAX_WIDTH = 1 << 16, SR_MAX_VOCAB = 1 << 24, SR_MAX_CONTEXT = 1 << 24 
 
 /* Hidden channels of GMemless: 8/3 of the width, rounded up to 16. */
 static inline int64_t sr_ff_width(int64_t width) { return ((8 * width + 2) / 3 + 15) / 16 * 16; }
+/* Hidden channels of MLP. */
+static inline int64_t sr_mlp_width(int64_t width) { return 4 * width; }
 /* Rank of Mamba's time step. */
 static inline int64_t sr_dt_rank(int64_t width) { return (width + 15) / 16; }
 
@@ -51,8 +53,10 @@ enum {
     SR_MH_HYENA_FILTER_WIDTH = 2,
     SR_HYENA_EXPERTS_FILTER_WIDTH = 16
 };
-/* Mixtures of experts; each has width / SR_EXPERTS channels. */
-enum { SR_EXPERTS = 8, SR_ACTIVE_EXPERTS = 2 };
+enum {
+    SR_EXPERTS = 8, /* of a mixture; the width is a multiple */
+    SR_ACTIVE_EXPERTS = 2
+};
 #define SR_NORM_EPSILON 1e-5
 #define SR_ROPE_BASE    10000.0
 

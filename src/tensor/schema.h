@@ -25,6 +25,7 @@ typedef enum sr_axis_kind {
     SR_AXIS_FEATURE,  /* positional features of an implicit filter */
     SR_AXIS_VOCAB,    /* tokens */
     SR_AXIS_POSITION, /* positions */
+    SR_AXIS_EXPERT,   /* experts of a mixture */
     SR_AXIS_TILE,     /* channels of a projection that is repeated */
     SR_AXIS_PART,     /* channels of all parts that it is then cut into */
 } sr_axis_kind;
