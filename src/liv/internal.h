@@ -101,8 +101,8 @@ sr_value sr_convolve(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_s
 sr_value sr_shared(sr_build *b, sr_unit *u, int branch, int feature, sr_value own);
 /* map(first) * second */
 sr_value sr_gate(sr_build *b, sr_value first, sr_value second, int map);
-/* map(x + bias); `bias` SR_SLOTS: none. */
-sr_value sr_activate(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias, int map);
+/* x + bias */
+sr_value sr_bias(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias);
 
 static inline sr_value sr_weight(sr_build *b, const sr_unit *u, int branch, sr_slot slot) {
     return sr_graph_param(b->graph, u->slot[branch][slot], 1);

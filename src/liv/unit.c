@@ -183,8 +183,7 @@ sr_value sr_unit_emit(sr_build *b, int i, sr_value x) {
                            sr_weight(b, u, branch, SR_SLOT_OUT), x};
         x = sr_graph_op(b->graph, "linear", (sr_attr){.linear = {branch == 0 ? 1 : -1, true}}, out,
                         NULL);
-        if (u->slot[branch][SR_SLOT_OUT_BIAS] >= 0)
-            x = sr_activate(b, u, branch, x, SR_SLOT_OUT_BIAS, SR_MAP_NONE);
+        if (u->slot[branch][SR_SLOT_OUT_BIAS] >= 0) x = sr_bias(b, u, branch, x, SR_SLOT_OUT_BIAS);
     }
     return x;
 }

@@ -23,6 +23,7 @@
     X(embed) \
     X(gate) \
     X(activate) \
+    X(bias) \
     X(route) \
     X(mix) \
     X(spread) \
