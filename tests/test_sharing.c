@@ -69,6 +69,12 @@ static tally by_feature(const sr_class *c, const sr_sizes *s, int f) {
     }
 }
 
+/* The network of a trained long filter: positions, three layers of sines, projection and skip. */
+static int64_t filter(int64_t width, int64_t channels, const sr_sizes *s) {
+    return 3 * s->filter_length + 4 * width + 2 * (width * width + width) + width +
+           (width + 1) * channels;
+}
+
 /* What a unit saves by using the featurizer weights of another: all but output projection and norm.
  */
 static int64_t by_weights(const sr_class *c, const sr_sizes *s) {
@@ -88,6 +94,12 @@ static int64_t by_weights(const sr_class *c, const sr_sizes *s) {
         return 4 * d * d;
     case 12:
         return 2 * d * d + 8 * d + 8;
+    case 20:
+        return 3 * d * d + 3 * d + 4 * 12 * d + filter(4, 4 * d, s);
+    case 21:
+        return 3 * d * d / 4 + 3 * d / 4 + 4 * 3 * d + filter(2, d / (2 * s->head_dim), s);
+    case 22:
+        return 3 * d * d + 3 * d + 4 * 3 * d + filter(16, d, s) + 8 * d + 8;
     default:
         return branches(c) * (d + (convolved(c) ? 3 : 0) + (biased(c) ? 1 : 0)) *
                (d + 2 * kv(c, s));
@@ -120,6 +132,18 @@ static tally alone(const sr_class *c, const sr_sizes *s) {
         break;
     case 12:
         out = 8 * d;
+        break;
+    case 20:
+        out = 4 * d + 1;
+        cache = 2 * (2 * 3 * d + 4 * d * least(s->filter_length, s->context));
+        break;
+    case 21:
+        out = d + 1;
+        cache = 2 * (2 * 3 * d / 4 + 2 * d * least(s->filter_length, s->context));
+        break;
+    case 22:
+        out = d / 8 + 1;
+        cache = 2 * (2 * 3 * d + d * least(s->filter_length, s->context));
         break;
     default:
         out = d + (biased(c) ? 1 : 0);

@@ -280,4 +280,6 @@ int sr_code_states(sr_code code) {
 
 int sr_code_expand(sr_code code) { return code.featurizer == 13 ? 2 : 1; }
 
-bool sr_code_biases(sr_code code) { return code.featurizer == 10; }
+bool sr_code_biases(sr_code code) {
+    return code.featurizer == 10 || (code.featurizer >= 20 && code.featurizer <= 22);
+}

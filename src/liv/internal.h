@@ -90,9 +90,6 @@ sr_axis sr_model_axis(const sr_declare *d);
 sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature,
                               int64_t channels, int64_t taps);
 
-/* A bias of the output projection; only in classes that are not differential. */
-sartor_status sr_declare_out_bias(sr_declare *d);
-
 /* Multiplies one input by several weights: neighbours in the flat buffer make one product. Weights
  * that the branch does not have (slot -1) leave their result alone. `real`: results are SR_REAL. */
 void sr_project(sr_build *b, const sr_unit *u, int branch, sr_value x, bool real, int n,

@@ -53,7 +53,6 @@ enum {
     SR_MH_HYENA_FILTER_WIDTH = 2,
     SR_HYENA_EXPERTS_FILTER_WIDTH = 16
 };
-/* Mixtures of experts; each has width / SR_EXPERTS channels. */
 enum {
     SR_EXPERTS = 8, /* of a mixture; the width is a multiple */
     SR_ACTIVE_EXPERTS = 2

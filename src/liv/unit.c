@@ -123,12 +123,6 @@ sartor_status sr_unit_check(sartor_context *ctx, const sr_class *class_, const s
     return f->check != NULL ? f->check(ctx, class_, sizes) : SARTOR_OK;
 }
 
-sartor_status sr_declare_out_bias(sr_declare *d) {
-    sr_axis model = {SR_AXIS_MODEL, SR_ALONG, SR_BETWEEN_NORM, d->sizes->width};
-    return sr_declare_tensor(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN, SR_INIT_ZERO, false, 1,
-                             &model);
-}
-
 /* Channel mixing: every unit is projected back to the residual stream by a matrix of its own, some
  * with a bias. */
 static sartor_status out_declare(sr_declare *d) {
@@ -139,7 +133,9 @@ static sartor_status out_declare(sr_declare *d) {
     SR_TRY(sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 2,
                              (sr_axis[]){model, from}));
     if (!sr_code_biases(c->code)) return SARTOR_OK;
-    return sr_declare_out_bias(d);
+    model.role = SR_ALONG;
+    return sr_declare_tensor(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN, SR_INIT_ZERO, false, 1,
+                             &model);
 }
 
 sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_sizes *sizes,

@@ -36,8 +36,8 @@ typedef enum sr_slot {
     SR_SLOT_FILTER_SKIP,
     SR_SLOT_ROPE,
     SR_SLOT_OUT,
-    SR_SLOT_OUT_BIAS, /* of the output projection, where a family has one */
-    SR_SLOT_OWN,      /* and the next SR_OWN_SLOTS - 1: what a family of its own file names */
+    SR_SLOT_OUT_BIAS,
+    SR_SLOT_OWN, /* and the next SR_OWN_SLOTS - 1: what a family of its own file names */
     SR_SLOTS = SR_SLOT_OWN + 20
 } sr_slot;
 

@@ -42,6 +42,7 @@ STRATEGIES = {
     "GConv": {1: (), 2: ("B",), 3: ("C",), 4: ("B", "C")},
     "GMemless": {1: (), 2: ("gate",)},
     "MLP": {1: ()},
+    "Hyena": {1: ()},
     "MoE": {1: (), 2: ("gate",), 3: ("router",), 4: ("gate", "router")},
 }
 
@@ -51,6 +52,7 @@ FAMILY = {
     (5, 4): "Rec", (6, 4): "Rec",
     (7, 3): "GConv", (8, 3): "GConv",
     (9, 1): "GMemless",
+    (20, 3): "Hyena", (21, 3): "Hyena", (22, 3): "Hyena",
     (10, 2): "SA", (11, 1): "MLP", (12, 1): "MoE", (13, 4): "Rec",
 }
 
@@ -74,12 +76,14 @@ class LivClass:
         self._check()
 
     def _check(self):
-        channel = {"SA": (2, 3), "Rec": (1,), "GConv": (1,),
+        channel = {"SA": (2, 3), "Rec": (1,), "GConv": (1,), "Hyena": (1, 3),
                    "GMemless": (2,), "MLP": (2,), "MoE": (2,)}[self.family]
         nonlinear = {"SA": (NONE, SOFTMAX, RELU, SWISH), "Rec": (NONE,),
-                     "GConv": (NONE,), "GMemless": (NONE, RELU, SWISH),
+                     "GConv": (NONE,), "Hyena": (NONE,),
+                     "GMemless": (NONE, RELU, SWISH),
                      "MLP": (GELU,), "MoE": (GELU,)}
-        sparsity = (1, 2) if self.family in ("SA", "GConv", "MoE") else (1,)
+        banded = ("SA", "GConv", "MoE", "Hyena")
+        sparsity = (1, 2) if self.family in banded else (1,)
         if (self.channel_mixing not in channel
                 or self.nonlinearity not in nonlinear[self.family]
                 or self.sparsity not in sparsity):
@@ -204,6 +208,14 @@ class Spec:
         """Channels of recurrence LIV i."""
         return self.width * {5: 1, 6: 1, 13: 2}[self.livs[i].featurizer]
 
+    def hyena(self, i):
+        """Of Hyena LIV i: rows of the projection, channels of each of the
+        three parts, width of the filter network, filters."""
+        d = self.width
+        return {20: (3 * d, 4 * d, 4, 4 * d),
+                21: (3 * d // 4, d, 2, d // (2 * self.head_dim)),
+                22: (3 * d, d, 16, d)}[self.livs[i].featurizer]
+
     @property
     def inner(self):
         """ff of a memoryless LIV."""
@@ -242,6 +254,23 @@ class Spec:
                     "value": {"value.weight": (d, d)},
                     "router": {"router.weight": (EXPERTS, d),
                                "router.bias": (EXPERTS,)}}
+        if liv.family == "Hyena":
+            rows, channels, w, filters = self.hyena(i)
+            out = {"parts": {"in.weight": (rows, d), "in.bias": (rows,),
+                             "conv": (3 * channels, 3),
+                             "conv_bias": (3 * channels,)},
+                   "filter": {"filter.positions": (self.filter_length, 3),
+                              "filter.freq": (w,),
+                              "filter.out.weight": (filters, w),
+                              "filter.skip": (filters,),
+                              "filter.decay": (filters,)}}
+            for name, fan_in in {"in": 3, "0": w, "1": w}.items():
+                out["filter"].update({f"filter.{name}.weight": (w, fan_in),
+                                      f"filter.{name}.bias": (w,)})
+            if liv.featurizer == 22:
+                out["router"] = {"router.weight": (EXPERTS, d),
+                                 "router.bias": (EXPERTS,)}
+            return out
         if liv.family == "GConv":
             out = {name: {f"{name}.weight": (d, d)} for name in "BCv"}
             if liv.featurizer == 7:
@@ -270,8 +299,10 @@ class Spec:
             return {"out.weight": (d, 4 * d)}
         if liv.family == "MoE":
             return {"out.weight": (d, EXPERTS * d)}
-        if liv.featurizer == 10:
-            return {"out.weight": (d, d), "out.bias": (d,)}
+        if liv.featurizer in (10, 20, 21, 22):
+            inner = {10: d, 20: 4 * d, 21: d, 22: d // EXPERTS}
+            return {"out.weight": (d, inner[liv.featurizer]),
+                    "out.bias": (d,)}
         return {"out.weight": (d, d)}
 
     def feature_shape(self, i, feature):
@@ -345,9 +376,10 @@ class Spec:
 
     def constants(self):
         """name -> value of the stored tensors that are not trained."""
-        decay = torch.linspace(math.log(100) / 1.5, math.log(100) / 0.3,
-                               self.width, dtype=torch.float64)
-        return {name: decay for name in self.parameter_shapes()
+        return {name: torch.linspace(math.log(100) / 1.5,
+                                     math.log(100) / 0.3, *shape,
+                                     dtype=torch.float64)
+                for name, shape in self.parameter_shapes().items()
                 if name.endswith("filter.decay")}
 
 
@@ -488,6 +520,27 @@ def implicit_filter(weights, length, period, dtype):
     return h * torch.exp(-t.to(dtype) * weights["filter.decay"].abs())
 
 
+def learned_filter(weights):
+    """The long filter h [L, channels] of the Hyena units, without its skip:
+    the network reads trained positions, its sines share one frequency."""
+    z = weights["filter.positions"]
+    for name in ("in", "0", "1"):
+        z = F.linear(z, weights[f"filter.{name}.weight"],
+                     weights[f"filter.{name}.bias"])
+        z = torch.sin(weights["filter.freq"] * z)
+    h = z @ weights["filter.out.weight"].T
+    t = torch.linspace(0, 1, len(h), dtype=h.dtype)[:, None]
+    return h * torch.exp(-t * weights["filter.decay"].abs())
+
+
+def hyena_positions(length):
+    """Initial positions: t in [0, 1], and one slow wave."""
+    n = torch.arange(length, dtype=torch.float64)
+    angle = 1e-4 * 2 * math.pi * n / length
+    return torch.stack((n / max(length - 1, 1), torch.cos(angle),
+                        -torch.sin(angle)), 1)
+
+
 class Model:
     """The language model over named parameters (tensors of one type)."""
 
@@ -537,7 +590,8 @@ class Model:
 
         mix = {"SA": self._attention, "Rec": self._recurrence,
                "GConv": self._convolution, "GMemless": self._memoryless,
-               "MLP": self._mlp, "MoE": self._experts}
+               "MLP": self._mlp, "MoE": self._experts,
+               "Hyena": self._hyena}
         y = mix[spec.livs[i].family](i, weights, n, feature)
         return y @ weights["out.weight"].T + weights.get("out.bias", 0)
 
@@ -605,6 +659,37 @@ class Model:
         return (w[..., :, None] * h[..., None, :]).flatten(-2)
 
 
+    def _hyena(self, i, weights, n, feature):
+        liv = self.spec.livs[i]
+        rows, channels, _, filters = self.spec.hyena(i)
+        x = n @ weights["in.weight"].T + weights["in.bias"]
+        x = x.repeat(1, 1, 3 * channels // rows)
+        x = causal_conv(x, weights["conv"]) + weights["conv_bias"]
+        x0, x1, v = x.split(channels, dim=-1)
+        h, skip = learned_filter(weights), weights["filter.skip"]
+        if liv.featurizer == 21:
+            return self._outer(x0, x1, v, h, skip)
+        p = x1 * v
+        y = x0 * (long_conv(p, h) + skip * p)
+        if liv.featurizer == 22:
+            w = routing(n @ weights["router.weight"].T
+                        + weights["router.bias"], liv.sparsity == 2)
+            y = (y.unflatten(-1, (-1, EXPERTS)) * w[..., None, :]).sum(-1)
+        return y
+
+    @staticmethod
+    def _outer(q, k, v, h, skip):
+        """Multi-head Hyena: all entries of the outer products of k and v of
+        a group go through its filter; q reads them."""
+        groups = h.shape[1]
+        q, k, v = (x.unflatten(-1, (groups, -1)) for x in (q, k, v))
+        kv = k[..., :, None] * v[..., None, :]
+        each = kv[0, 0, 0].numel()
+        y = (long_conv(kv.flatten(2), h.repeat_interleave(each, 1))
+             + skip.repeat_interleave(each) * kv.flatten(2))
+        return (q[..., :, None] * y.view_as(kv)).sum(-2).flatten(-2)
+
+
 def mean_loss(logits, targets):
     """Mean nats over the targets that are not negative."""
     return F.cross_entropy(logits.flatten(0, -2), targets.flatten().long(),
@@ -643,6 +728,10 @@ def initial_params(spec, seed=0, dtype=torch.float32):
                 value = value / math.sqrt(2 * len(spec.livs))
             elif "filter" in name:
                 value = uniform(shape, -1, 1) * shape[1] ** -0.5
+        elif kind == "positions":
+            value = hyena_positions(shape[0])
+        elif kind == "skip":
+            value = torch.randn(shape, generator=gen)
         elif kind in ("gain", "D", "freq"):
             value = torch.ones(shape)
         elif kind == "A_log":
