@@ -278,8 +278,9 @@ static int run(const sr_command *self, int argc, char **argv) {
                 "training FLOPs, with commas: 1e12,3e12,1e13; each is spent on every size",
                 .required = true),
         SR_INT("points", "N", &points,
-               "sizes at each budget: from 320 tokens a parameter to 1.25, 20 in the middle", 3,
-               64),
+               "sizes at each budget, around 80 bytes or 20 pieces of text a parameter, from 8 "
+               "times to an eighth of them",
+               3, 64),
         SR_TEXT("widths", "LIST", &widths, "these widths at every budget instead, with commas"),
         SR_INT("livs", "N", &livs,
                "LIVs at every width (default: one for 16 channels, in whole repeats of the "
