@@ -1,4 +1,5 @@
 /* Which sizes are trained: from budgets and architectures to runs. */
+#define _GNU_SOURCE
 #include "probe/scale.h"
 
 #include "base/memory.h"
@@ -48,6 +49,7 @@ typedef struct family {
     size *sizes;  /* by rising width */
     int n, room;
     sr_genome scratch;
+    char text[SR_GENOME_TEXT]; /* scratch */
 } family;
 
 /* The shortest beginning whose repeats are the genome. */
@@ -204,12 +206,9 @@ static void choose_all(sartor_context *ctx, const sr_scale_settings *s, const fa
 
 /* ---- runs ---- */
 
-static char *genome_text(const sr_genome *genome) {
-    char *text = malloc(SR_GENOME_TEXT);
-    if (text == NULL) return NULL;
-    sr_genome_print(genome, text);
-    char *shorter = realloc(text, strlen(text) + 1);
-    return shorter != NULL ? shorter : text;
+static char *genome_text(family *f, const sr_genome *genome) {
+    sr_genome_print(genome, f->text);
+    return strdup(f->text);
 }
 
 static sartor_status add_run(sartor_context *ctx, const sr_scale_settings *s, family *f,
@@ -227,7 +226,7 @@ static sartor_status add_run(sartor_context *ctx, const sr_scale_settings *s, fa
                        budget, steps, z->width);
     sr_scale_run *run = &runs->run[runs->n++];
     *run = (sr_scale_run){.arch = f->arch,
-                          .pattern = genome_text(&f->pattern),
+                          .pattern = genome_text(f, &f->pattern),
                           .budget = budget,
                           .livs = z->livs,
                           .width = z->width,
@@ -241,7 +240,7 @@ static sartor_status add_run(sartor_context *ctx, const sr_scale_settings *s, fa
     run->tokens = run->steps * batch.windows * batch.accumulate * s->sizes.context;
     f->scratch = f->pattern;
     SR_TRY(sr_genome_fit(ctx, &f->scratch, z->livs));
-    run->genome = genome_text(&f->scratch);
+    run->genome = genome_text(f, &f->scratch);
     return run->pattern != NULL && run->genome != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }
 

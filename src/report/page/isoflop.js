@@ -3,8 +3,13 @@
 
 const ARCH_COLOURS = 8;
 
-const budgetColour = (budget) => d3.interpolateViridis(
-  budgets.length > 1 ? 0.05 + 0.8 * budgets.indexOf(budget) / (budgets.length - 1) : 0.4);
+// From dark to light; the end that would not stand out from the ground is left out.
+function budgetColour(budget) {
+  const dark = window.matchMedia("(prefers-color-scheme: dark)").matches
+    && !document.documentElement.classList.contains("printing");
+  const place = budgets.length > 1 ? budgets.indexOf(budget) / (budgets.length - 1) : 0.5;
+  return d3.interpolateViridis((dark ? 0.25 : 0.05) + 0.75 * place);
+}
 
 function parabolaAt(budget, params) {
   const {log_params: middle, coefficients: [a, b, c]} = budget.parabola;

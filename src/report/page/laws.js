@@ -44,11 +44,11 @@ function drawLawLine(svg, x, y, band, measured, colour) {
   svg.append("path").attr("class", `law-line ${colour}`).attr("d", path(band.filter(inside)));
 }
 
-function drawLawPoints(svg, x, y, line, colour) {
-  const group = svg.append("g").attr("class", colour);
+function drawLawPoints(svg, inside, x, y, line, colour) {
+  const bars = inside.append("g").attr("class", colour), group = svg.append("g").attr("class", colour);
   for (const p of line.points) {
     if (p.low !== null && p.high !== null)
-      group.append("path").attr("class", "error-bar").attr("d", `M${x(p.x)},${y(p.low)}V${y(p.high)}`);
+      bars.append("path").attr("class", "error-bar").attr("d", `M${x(p.x)},${y(p.low)}V${y(p.high)}`);
     group.append("circle").attr("class", "law-point").attr("r", 4).attr("cx", x(p.x)).attr("cy", y(p.y));
   }
 }
@@ -65,16 +65,24 @@ function lawTooltip(line, p) {
 
 const bandOf = (law) => listOf(law && law.band).filter((p) => p[0] > 0 && finite(p[1]));
 
+// Points and lines are shown whole; intervals and bands, which may reach anywhere, as far as they
+// leave room for those.
+function lawRange(spec, points, bands) {
+  const [low, high] = spanOf([...points.map((p) => p.y), ...bands.map((p) => p[1])]);
+  const more = (high - low) / 2;
+  const [least, most] = spec.log ? [low / 5, high * 5] : [low - more, high + more];
+  return spanOf([low, high, ...points.flatMap((p) => [p.low, p.high]).filter(finite)
+    .map((v) => Math.max(least, Math.min(most, v)))]);
+}
+
 function drawLaw(box, width, spec) {
   const lines = lawLines(spec), shared = spec.x === "cache" && lines.length > 1
     ? bandOf(lawOf(data.shared, "state")) : [];
   box.replaceChildren();
   const plot = {width, height: 340, left: 50, right: 18, top: 26, bottom: 46};
   const points = lines.flatMap((l) => l.points), bands = lines.flatMap((l) => bandOf(l.law));
-  // Bands may reach far beyond what they are about; they are cut where lines and bars end.
-  const ys = [...points.flatMap((p) => [p.y, p.low, p.high]), ...bands.map((p) => p[1])]
-    .filter((v) => finite(v) && (v > 0 || !spec.log));
-  const y = scaleOver(spanOf(ys), spec.log, [plot.height - plot.bottom, plot.top], 0.06);
+  const y = scaleOver(lawRange(spec, points, bands), spec.log,
+    [plot.height - plot.bottom, plot.top], 0.06);
   const plain = (v) => String(Number(v.toPrecision(6)));
   const counts = spec.y === "params" || spec.y === "tokens";
   const ticksY = spec.log ? ticksOf(spec.y, y, true, 7) : y.ticks(6);
@@ -84,7 +92,7 @@ function drawLaw(box, width, spec) {
     [plot.left, width - plot.right], 0.03);
   const svg = svgIn(box, width, plot.height, spec.title);
   drawAxes(svg, plot,
-    {scale: x, ticks: ticksOf(spec.x, x, true, width / 80),
+    {scale: x, ticks: ticksOf(spec.x, x, true, width / (spec.x === "cache" ? 160 : 80)),
       text: spec.x === "budget" ? flopsText : (v) => tickText(spec.x, v),
       title: spec.x === "budget" ? "training FLOPs" : "cache (bytes at the context)"},
     {scale: y, ticks: ticksY, text: textY, title: spec.axis});
