@@ -108,7 +108,7 @@ function drawLaw(box, width, spec) {
       .attr("d", d3.line().x((p) => x(p[0])).y((p) => y(p[1]))(shared));
   for (const l of lines)
     drawLawLine(inside, x, y, bandOf(l.law), spanOf(l.points.map((p) => p.x)), colour(l));
-  for (const l of lines) drawLawPoints(inside, x, y, l, colour(l));
+  for (const l of lines) drawLawPoints(svg, inside, x, y, l, colour(l));
   pointAt(svg, lines.flatMap((l) => l.points.map((p) => ({x: x(p.x), y: y(p.y),
     content: () => lawTooltip(l, p)}))));
 }
