@@ -15,30 +15,36 @@
 
 enum { MOST_NUMBERS = 64, ESTIMATE = 3 * SR_NUMBER_TEXT + 8 };
 
-typedef struct numbers {
-    double value[MOST_NUMBERS];
-    int n;
-} numbers;
-
-/* "1e12,3e12,10T": positive numbers, with k, M, G, T, P behind them where that is shorter. */
-static bool parse_numbers(const char *text, numbers *out) {
-    out->n = 0;
+/* "1e12,3e12,10T": positive numbers, with k, M, G, T, P behind them where that is shorter. The
+ * count, 0 when it is no such list. */
+static int parse_numbers(const char *text, double value[MOST_NUMBERS]) {
+    static const char units[] = "kMGTP";
+    int n = 0;
     for (const char *p = text;; p++) {
-        static const char units[] = "kMGTP";
         char *end;
-        if (!isdigit((unsigned char)*p) || out->n == MOST_NUMBERS) return false;
-        double value = strtod(p, &end);
-        if (strspn(p, "0123456789.eE+-") != (size_t)(end - p)) return false; /* hexadecimal */
+        if (!isdigit((unsigned char)*p) || n == MOST_NUMBERS) return 0;
+        value[n] = strtod(p, &end);
+        if (strspn(p, "0123456789.eE+-") != (size_t)(end - p)) return 0; /* hexadecimal */
         const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
         if (unit != NULL) {
-            value *= pow(1000, (double)(unit - units + 1));
+            value[n] *= pow(1000, (double)(unit - units + 1));
             end++;
         }
-        if (!isfinite(value) || !(value > 0) || (*end != '\0' && *end != ',')) return false;
-        out->value[out->n++] = value;
+        if (!isfinite(value[n]) || !(value[n] > 0) || (*end != '\0' && *end != ',')) return 0;
+        n++;
         p = end;
-        if (*p == '\0') return true;
+        if (*p == '\0') return n;
     }
+}
+
+static int parse_widths(const char *text, int64_t width[MOST_NUMBERS]) {
+    double value[MOST_NUMBERS];
+    const int n = parse_numbers(text, value);
+    for (int i = 0; i < n; i++) {
+        width[i] = value[i] < 1e9 ? (int64_t)value[i] : 0;
+        if ((double)width[i] != value[i]) return 0;
+    }
+    return n;
 }
 
 static int wrong_list(const sr_command *self, const char *option, const char *text) {
@@ -257,7 +263,7 @@ static int run(const sr_command *self, int argc, char **argv) {
     sartor_scale_options o;
     sartor_scale_defaults(&o);
     sr_paths archs = {NULL, 0}, data = {NULL, 0};
-    const char *budgets = NULL, *widths = NULL;
+    const char *budgets = "", *widths = "";
     int64_t points = o.points, livs = 0, threads = o.threads, workers = 0;
     int precision = (int)o.precision;
     bool json = false, quiet = false, dry = false;
@@ -278,8 +284,9 @@ static int run(const sr_command *self, int argc, char **argv) {
                 "training FLOPs, with commas: 1e12,3e12,1e13; each is spent on every size",
                 .required = true),
         SR_INT("points", "N", &points,
-               "sizes at each budget: from 320 tokens a parameter to 1.25, 20 in the middle", 3,
-               64),
+               "sizes at each budget, around 80 bytes or 20 pieces of text a parameter, from 8 "
+               "times to an eighth of them",
+               3, 64),
         SR_TEXT("widths", "LIST", &widths, "these widths at every budget instead, with commas"),
         SR_INT("livs", "N", &livs,
                "LIVs at every width (default: one for 16 channels, in whole repeats of the "
@@ -312,40 +319,29 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_FLAG("quiet", &quiet, "no progress"),
         SR_END,
     };
-    numbers of_budgets, of_widths = {.n = 0};
-    int64_t wanted[MOST_NUMBERS];
+    double budget[MOST_NUMBERS];
+    int64_t width[MOST_NUMBERS];
     int code;
-    bool good = sr_options_parse(self, table, argc, argv, &code);
-    if (good && !parse_numbers(budgets, &of_budgets)) {
-        code = wrong_list(self, "budgets", budgets);
-        good = false;
-    }
-    if (good && widths != NULL && !parse_numbers(widths, &of_widths)) {
-        code = wrong_list(self, "widths", widths);
-        good = false;
-    }
-    for (int i = 0; good && i < of_widths.n; i++) {
-        wanted[i] = of_widths.value[i] < 1e9 ? (int64_t)of_widths.value[i] : 0;
-        if ((double)wanted[i] != of_widths.value[i]) {
-            code = wrong_list(self, "widths", widths);
-            good = false;
-        }
-    }
-    if (good) {
+    if (sr_options_parse(self, table, argc, argv, &code)) {
         o.archs = archs.paths;
         o.n_archs = archs.count;
         o.text.paths = data.paths;
         o.text.n_paths = data.count;
-        o.budgets = of_budgets.value;
-        o.n_budgets = of_budgets.n;
-        o.widths = of_widths.n > 0 ? wanted : NULL;
-        o.n_widths = of_widths.n;
+        o.budgets = budget;
+        o.n_budgets = parse_numbers(budgets, budget);
+        o.widths = width;
+        o.n_widths = parse_widths(widths, width);
         o.points = (int)points;
         o.sizes.livs = (int)livs;
         o.precision = (sartor_precision)precision;
         o.threads = (int)threads;
         o.workers = (int)workers;
-        code = dry ? dry_run(&o, json) : scale(&o, json, quiet);
+        if (o.n_budgets == 0)
+            code = wrong_list(self, "budgets", budgets);
+        else if (o.n_widths == 0 && *widths != '\0')
+            code = wrong_list(self, "widths", widths);
+        else
+            code = dry ? dry_run(&o, json) : scale(&o, json, quiet);
     }
     sr_paths_free(&archs);
     sr_paths_free(&data);
