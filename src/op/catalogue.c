@@ -24,6 +24,8 @@
     X(scan) \
     X(long_conv) \
     X(gated_linear) \
+    X(feature_map) \
+    X(softplus) \
     X(rmsnorm)
 /* clang-format on */
 
