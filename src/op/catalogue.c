@@ -24,7 +24,8 @@
     X(scan) \
     X(delta_rule) \
     X(long_conv) \
-    X(rmsnorm)
+    X(rmsnorm) \
+    X(head_norm)
 /* clang-format on */
 
 #define SR_EXTERN(name) extern const sr_op sr_op_##name;
