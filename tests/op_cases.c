@@ -44,6 +44,15 @@
     { 0, 0, SR_REAL, 0, 0 }
 #define DECAYS(c, spread, mean)                                                                    \
     { 0, (c), SR_REAL, (spread), (mean) }
+#define DELTA(batch, length, heads, k, v)                                                          \
+    {                                                                                              \
+        "delta_rule", {.delta = {(heads), (k), (v), 1e-6}}, (batch), (length),                     \
+            {ACT((heads) * (k)), ACT((heads) * (k)),   ACT((heads) * (v)),   TOKENS(heads),        \
+             TOKENS(heads),      REAL(1, heads, 1, 0), REAL(1, heads, 1, -2)},                     \
+        {                                                                                          \
+            { (k), (heads) * (v) }                                                                 \
+        }                                                                                          \
+    }
 
 const op_case op_cases[] = {
     {"linear", {.linear = {1, false}}, 2, 9, {ACT(40), {24, 40, SR_ACT, 1, 0}}, {{0, 0}}},
@@ -85,6 +94,31 @@ const op_case op_cases[] = {
     {"tail", {.norm = {0}}, 3, 4, {ACT(10)}, {{0, 0}}},
     {"rmsnorm", {.norm = {1e-5}}, 2, 9, {TOKENS(48), REAL(1, 48, 0.5f, 1)}, {{0, 0}}},
     {"rmsnorm", {.norm = {1e-5}}, 1, 5, {TOKENS(33), REAL(1, 33, 0.5f, 1)}, {{0, 0}}},
+    {"head_norm", {.head_norm = {4, false, 1e-5}}, 2, 9, {ACT(64), REAL(1, 16, 0.5f, 1)}, {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {3, false, 1e-2}},
+     1,
+     70,
+     {ACT(21), REAL(1, 21, 0.5f, 1)},
+     {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {20, true, 64e-5}},
+     3,
+     5,
+     {ACT(160), REAL(1, 160, 0.5f, 1), REAL(1, 160, 0.5f, 0)},
+     {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {1, true, 1e-5}},
+     1,
+     33,
+     {ACT(75), REAL(1, 75, 0.5f, 1), REAL(1, 75, 0.5f, 0)},
+     {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {5, true, 1e-5}},
+     2,
+     6,
+     {ACT(60), REAL(1, 12, 0.5f, 1), REAL(1, 12, 0.5f, 0)},
+     {{0, 0}}},
     {"position_features", {.filter = {17, 12, 12, 0}}, 1, 1, {{0, 0, SR_REAL, 0, 0}}, {{0, 0}}},
     {"position_features", {.filter = {17, 100, 257, 0}}, 1, 1, {{0, 0, SR_REAL, 0, 0}}, {{0, 0}}},
     {"position_features", {.filter = {5, 1, 3, 0}}, 1, 1, {{0, 0, SR_REAL, 0, 0}}, {{0, 0}}},
@@ -278,6 +312,24 @@ const op_case op_cases[] = {
     SCAN(3, 33, 48, 2),
     SCAN(1, 45, 33, 5),
     SCAN(1, 16, 20, 64),
+    DELTA(2, 70, 3, 16, 16),
+    DELTA(1, 150, 2, 24, 40),
+    DELTA(3, 33, 1, 6, 5),
+    DELTA(1, 2, 5, 8, 8),
+    DELTA(1, 97, 1, 128, 64),
+    /* decays down to exp(-300): nothing may leave the range of f32 */
+    {"delta_rule",
+     {.delta = {2, 16, 16, 1e-6}},
+     2,
+     100,
+     {ACT(32),
+      ACT(32),
+      ACT(32),
+      {0, 2, SR_REAL, 20, 0},
+      TOKENS(2),
+      REAL(1, 2, 1, 1),
+      REAL(1, 2, 1, 0)},
+     {{16, 32}}},
     /* direct */
     {"long_conv", {.norm = {0}}, 2, 9, {ACT(20), REAL(9, 20, 0.3f, 0)}, {{9, 20}}},
     /* a filter shorter, then longer than the call */

@@ -22,6 +22,11 @@ typedef union sr_attr {
         double epsilon;
     } norm;
     struct {
+        int heads;
+        bool centre; /* subtract the mean first */
+        double epsilon;
+    } head_norm;
+    struct {
         int sign;  /* +1 or -1: y = residual + sign * x W^T */
         bool real; /* output is SR_REAL though there is no residual */
     } linear;
@@ -68,6 +73,10 @@ typedef union sr_attr {
     struct {
         double sign, factor; /* y = factor softplus(sign x) */
     } softplus;
+    struct {
+        int heads, key_dim, value_dim;
+        double epsilon; /* added to the squared lengths of q and k */
+    } delta;
 } sr_attr;
 
 #endif

@@ -22,11 +22,13 @@
     X(gate) \
     X(gated_conv) \
     X(scan) \
+    X(delta_rule) \
     X(long_conv) \
     X(gated_linear) \
     X(feature_map) \
     X(softplus) \
-    X(rmsnorm)
+    X(rmsnorm) \
+    X(head_norm)
 /* clang-format on */
 
 #define SR_EXTERN(name) extern const sr_op sr_op_##name;
