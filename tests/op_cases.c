@@ -20,13 +20,6 @@
         }                                                                                          \
     }
 
-/* x + bias reaches both sides of every map. */
-#define ACTIVATE(map, batch, length, x, cols)                                                      \
-    {                                                                                              \
-        "activate", {.activate = {map}}, (batch), (length), {x(cols), REAL(1, cols, 1, 0)}, {      \
-            { 0, 0 }                                                                               \
-        }                                                                                          \
-    }
 /* H heads of V values, KH heads of K keys; decays around exp(mean). Inputs: none, or those given.
  */
 #define GATED(batch, length, H, KH, K, V, decay, epsilon, ...)                                     \
@@ -135,6 +128,31 @@ const op_case op_cases[] = {
     {"positions", {.norm = {0}}, 2, 33, {REAL(2, 66, 1, 0), REAL(1, 33, 0.3f, 0)}, {{0, 0}}},
     {"rmsnorm", {.norm = {1e-5}}, 2, 9, {TOKENS(48), REAL(1, 48, 0.5f, 1)}, {{0, 0}}},
     {"rmsnorm", {.norm = {1e-5}}, 1, 5, {TOKENS(33), REAL(1, 33, 0.5f, 1)}, {{0, 0}}},
+    {"head_norm", {.head_norm = {4, false, 1e-5}}, 2, 9, {ACT(64), REAL(1, 16, 0.5f, 1)}, {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {3, false, 1e-2}},
+     1,
+     70,
+     {ACT(21), REAL(1, 21, 0.5f, 1)},
+     {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {20, true, 64e-5}},
+     3,
+     5,
+     {ACT(160), REAL(1, 160, 0.5f, 1), REAL(1, 160, 0.5f, 0)},
+     {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {1, true, 1e-5}},
+     1,
+     33,
+     {ACT(75), REAL(1, 75, 0.5f, 1), REAL(1, 75, 0.5f, 0)},
+     {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {5, true, 1e-5}},
+     2,
+     6,
+     {ACT(60), REAL(1, 12, 0.5f, 1), REAL(1, 12, 0.5f, 0)},
+     {{0, 0}}},
     {"position_features", {.filter = {17, 12, 12, 0}}, 1, 1, {{0, 0, SR_REAL, 0, 0}}, {{0, 0}}},
     {"position_features", {.filter = {17, 100, 257, 0}}, 1, 1, {{0, 0, SR_REAL, 0, 0}}, {{0, 0}}},
     {"position_features", {.filter = {5, 1, 3, 0}}, 1, 1, {{0, 0, SR_REAL, 0, 0}}, {{0, 0}}},
@@ -441,5 +459,24 @@ const op_case op_cases[] = {
     /* normalised: values of q and k away from 0 keep the sum away from it */
     GATED_POSITIVE(2, 70, 4, 2, 8, 8),
     GATED_POSITIVE(1, 40, 1, 1, 35, 35),
+    {"feature_map",
+     {.feature_map = {4}},
+     2,
+     35,
+     {ACT(32), REAL(8, 8, 0.4f, 0), REAL(1, 8, 1, 0), REAL(8, 8, 0.4f, 0), REAL(1, 8, 1, 0)},
+     {{0, 0}}},
+    {"feature_map",
+     {.feature_map = {2}},
+     1,
+     33,
+     {ACT(42), REAL(21, 21, 0.2f, 0), REAL(1, 21, 1, 0), REAL(21, 21, 0.2f, 0), REAL(1, 21, 1, 0)},
+     {{0, 0}}},
+    {"softplus",
+     {.softplus = {1, -1}},
+     2,
+     9,
+     {{0, 21, SR_REAL, 3, 0}, REAL(1, 21, 1, -2), REAL(1, 21, 1, 0)},
+     {{0, 0}}},
+    {"softplus", {.softplus = {-1, -0.0625}}, 2, 9, {{0, 48, SR_REAL, 9, 0}}, {{0, 0}}},
     {NULL, {.norm = {0}}, 0, 0, {{0, 0, SR_ACT, 0, 0}}, {{0, 0}}},
 };

@@ -33,7 +33,10 @@
     X(long_conv) \
     X(toeplitz_attention) \
     X(gated_linear) \
-    X(rmsnorm)
+    X(feature_map) \
+    X(softplus) \
+    X(rmsnorm) \
+    X(head_norm)
 /* clang-format on */
 
 #define SR_EXTERN(name) extern const sr_op sr_op_##name;
