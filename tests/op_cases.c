@@ -20,6 +20,37 @@
         }                                                                                          \
     }
 
+/* x + bias reaches both sides of every map. */
+#define ACTIVATE(map, batch, length, x, cols)                                                      \
+    {                                                                                              \
+        "activate", {.activate = {map}}, (batch), (length), {x(cols), REAL(1, cols, 1, 0)}, {      \
+            { 0, 0 }                                                                               \
+        }                                                                                          \
+    }
+/* H heads of V values, KH heads of K keys; decays around exp(mean). Inputs: none, or those given.
+ */
+#define GATED(batch, length, H, KH, K, V, decay, epsilon, ...)                                     \
+    {                                                                                              \
+        "gated_linear", {.gated_linear = {H, KH, K, V, decay, 0.3, epsilon}}, (batch), (length),   \
+            {ACT((KH) * (K)), ACT((KH) * (K)), ACT((H) * (V)), __VA_ARGS__}, {                     \
+            { (K), (H) * ((V) + ((epsilon) > 0)) }                                                 \
+        }                                                                                          \
+    }
+#define GATED_POSITIVE(batch, length, H, KH, K, V)                                                 \
+    {                                                                                              \
+        "gated_linear", {.gated_linear = {H, KH, K, V, SR_DECAY_NONE, 0.3, 1e-12}}, (batch),       \
+            (length),                                                                              \
+            {{0, (KH) * (K), SR_ACT, 0.02f, 0.1f},                                                 \
+             {0, (KH) * (K), SR_ACT, 0.05f, 0.15f},                                                \
+             ACT((H) * (V))},                                                                      \
+        {                                                                                          \
+            { (K), (H) * ((V) + 1) }                                                               \
+        }                                                                                          \
+    }
+#define ABSENT                                                                                     \
+    { 0, 0, SR_REAL, 0, 0 }
+#define DECAYS(c, spread, mean)                                                                    \
+    { 0, (c), SR_REAL, (spread), (mean) }
 #define DELTA(batch, length, heads, k, v)                                                          \
     {                                                                                              \
         "delta_rule", {.delta = {(heads), (k), (v), 1e-6}}, (batch), (length),                     \
@@ -67,7 +98,41 @@ const op_case op_cases[] = {
      1100,
      {ACT(8), {1003, 8, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 1000, -3}},
      {{0, 0}}},
+    /* few are scored: less than a block, and several blocks with tokens between them */
+    {"unembed_loss",
+     {.norm = {0}},
+     3,
+     37,
+     {ACT(24), {50, 24, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 100, -60}, REAL(1, 50, 1, 0)},
+     {{0, 0}}},
+    {"unembed_loss",
+     {.norm = {0}},
+     1,
+     2500,
+     {ACT(6), {1003, 6, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 2000, -1000}, REAL(1, 1003, 1, 0)},
+     {{0, 0}}},
+    {"unembed_loss",
+     {.norm = {0}},
+     2,
+     11,
+     {ACT(24), {17, 24, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 17, 0}, REAL(1, 17, 1, 0)},
+     {{0, 0}}},
+    {"unembed_score",
+     {.norm = {0}},
+     2,
+     11,
+     {ACT(24), {50, 24, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 50, 0}},
+     {{0, 0}}},
+    {"unembed_score",
+     {.norm = {0}},
+     1,
+     2500,
+     {ACT(6), {1003, 6, SR_ACT, 0.3f, 0}, {0, 1, SR_ID, 2000, -1000}, REAL(1, 1003, 1, 0)},
+     {{0, 0}}},
     {"tail", {.norm = {0}}, 3, 4, {ACT(10)}, {{0, 0}}},
+    {"tail", {.norm = {0}}, 3, 4, {TOKENS(10)}, {{0, 0}}},
+    {"positions", {.norm = {0}}, 3, 7, {REAL(3, 10, 1, 0), REAL(1, 5, 0.3f, 1)}, {{0, 0}}},
+    {"positions", {.norm = {0}}, 2, 33, {REAL(2, 66, 1, 0), REAL(1, 33, 0.3f, 0)}, {{0, 0}}},
     {"rmsnorm", {.norm = {1e-5}}, 2, 9, {TOKENS(48), REAL(1, 48, 0.5f, 1)}, {{0, 0}}},
     {"rmsnorm", {.norm = {1e-5}}, 1, 5, {TOKENS(33), REAL(1, 33, 0.5f, 1)}, {{0, 0}}},
     {"head_norm", {.head_norm = {4, false, 1e-5}}, 2, 9, {ACT(64), REAL(1, 16, 0.5f, 1)}, {{0, 0}}},
@@ -113,6 +178,12 @@ const op_case op_cases[] = {
     {"decay", {.filter = {0, 12, 12, 0}}, 1, 1, {REAL(12, 32, 1, 0), REAL(1, 32, 9, 0)}, {{0, 0}}},
     {"decay", {.filter = {0, 20, 33, 19}}, 1, 1, {REAL(33, 19, 1, 0), REAL(1, 19, 5, 0)}, {{0, 0}}},
     {"decay", {.filter = {0, 1, 3, 0}}, 1, 1, {REAL(3, 5, 1, 0), REAL(1, 5, 9, 0)}, {{0, 0}}},
+    {"decay",
+     {.filter = {0, 9, 9, 0}},
+     1,
+     1,
+     {REAL(9, 21, 1, 0), REAL(1, 21, 5, 0), REAL(1, 21, 1, 0)},
+     {{0, 0}}},
     {"rope", {.rope = {32}}, 2, 9, {ACT(64), REAL(1, 16, 1, 0)}, {{0, 0}}, 0},
     {"rope", {.rope = {6}}, 1, 7, {ACT(18), REAL(1, 3, 1, 0)}, {{0, 0}}, 100000},
     {"rope", {.rope = {48}}, 2, 5, {ACT(48), REAL(1, 24, 1, 0)}, {{0, 0}}, 99990},
@@ -249,6 +320,29 @@ const op_case op_cases[] = {
     {"gate", {.gate = {SR_MAP_NONE}}, 2, 9, {ACT(33), ACT(33)}, {{0, 0}}},
     {"gate", {.gate = {SR_MAP_RELU}}, 2, 9, {ACT(40), ACT(40)}, {{0, 0}}},
     {"gate", {.gate = {SR_MAP_SWISH}}, 1, 7, {ACT(75), ACT(75)}, {{0, 0}}},
+    {"gate", {.gate = {SR_MAP_GELU_TANH}}, 2, 9, {ACT(33), ACT(33)}, {{0, 0}}},
+    {"gate", {.gate = {SR_MAP_RELU2}}, 1, 8, {ACT(48), ACT(48)}, {{0, 0}}},
+    ACTIVATE(SR_MAP_NONE, 2, 9, ACT, 33),
+    ACTIVATE(SR_MAP_NONE, 1, 7, TOKENS, 40),
+    /* no bias: a sum may lie on the bend exactly */
+    {"activate", {.activate = {SR_MAP_RELU}}, 2, 9, {ACT(40)}, {{0, 0}}},
+    ACTIVATE(SR_MAP_SWISH, 1, 30, TOKENS, 33),
+    ACTIVATE(SR_MAP_GELU_TANH, 2, 25, ACT, 48),
+    ACTIVATE(SR_MAP_RELU2, 1, 8, ACT, 37),
+    ACTIVATE(SR_MAP_GELU, 2, 25, ACT, 48),
+    ACTIVATE(SR_MAP_SIGMOID, 1, 9, ACT, 21),
+    ACTIVATE(SR_MAP_TANH, 1, 31, ACT, 35),
+    {"activate", {.activate = {SR_MAP_GELU}}, 1, 9, {{0, 40, SR_ACT, 5, 0}}, {{0, 0}}},
+    {"activate", {.activate = {SR_MAP_GELU_TANH}}, 1, 9, {{0, 40, SR_REAL, 5, 0}}, {{0, 0}}},
+    {"activate", {.activate = {SR_MAP_TANH}}, 1, 9, {{0, 40, SR_REAL, 5, 0}}, {{0, 0}}},
+    {"route", {.route = {8, 2, false}}, 1, 3, {TOKENS(8)}, {{0, 0}}},
+    {"route", {.route = {8, 2, true}}, 1, 3, {TOKENS(8)}, {{0, 0}}},
+    {"route", {.route = {21, 5, true}}, 1, 2, {TOKENS(21)}, {{0, 0}}},
+    {"route", {.route = {5, 5, false}}, 2, 4, {TOKENS(5)}, {{0, 0}}},
+    {"mix", {.norm = {0}}, 2, 9, {ACT(8 * 19), TOKENS(8)}, {{0, 0}}},
+    {"mix", {.norm = {0}}, 1, 5, {ACT(3 * 4), TOKENS(3)}, {{0, 0}}},
+    {"spread", {.norm = {0}}, 2, 9, {ACT(37), TOKENS(8)}, {{0, 0}}},
+    {"spread", {.norm = {0}}, 1, 5, {ACT(16), TOKENS(19)}, {{0, 0}}},
     {"conv", {.conv = {2, false}}, 2, 70, {ACT(33), REAL(33, 2, 1, 0)}, {{1, 33}}},
     {"conv", {.conv = {3, false}}, 3, 65, {ACT(37), REAL(37, 3, 1, 0)}, {{2, 37}}},
     {"conv",
@@ -260,6 +354,15 @@ const op_case op_cases[] = {
     {"conv", {.conv = {4, true}}, 1, 2, {ACT(5), REAL(5, 4, 1, 0), REAL(1, 5, 1, 0)}, {{3, 5}}},
     {"conv", {.conv = {1, true}}, 2, 3, {ACT(9), REAL(9, 1, 1, 0)}, {{0, 0}}},
     {"conv", {.conv = {64, false}}, 2, 130, {ACT(20), REAL(20, 64, 0.2f, 0)}, {{63, 20}}},
+    /* each input channel several times */
+    {"conv",
+     {.conv = {3, false}},
+     2,
+     37,
+     {ACT(21), REAL(84, 3, 1, 0), REAL(1, 84, 1, 0)},
+     {{2, 21}}},
+    {"conv", {.conv = {3, true}}, 3, 18, {ACT(48), REAL(96, 3, 1, 0)}, {{2, 48}}},
+    {"conv", {.conv = {4, true}}, 1, 70, {ACT(9), REAL(27, 4, 1, 0), REAL(1, 27, 1, 0)}, {{3, 9}}},
     {"gated_conv",
      {.conv = {3, false}},
      2,
@@ -319,5 +422,46 @@ const op_case op_cases[] = {
     /* many blocks; rows past the end */
     {"long_conv", {.norm = {0}}, 2, 700, {ACT(3), REAL(130, 3, 0.3f, 0)}, {{130, 3}}},
     {"long_conv", {.norm = {0}}, 2, 150, {ACT(6), REAL(400, 6, 0.3f, 0)}, {{400, 6}}},
+    /* a filter as long as the call, longer, shorter; odd heads */
+    {"toeplitz_attention",
+     {.attention = {2, 2, 16, 0, SR_MAP_NONE, 1}},
+     2,
+     70,
+     {ACT(32), ACT(32), ACT(32), REAL(70, 2, 0.3f, 0)},
+     {{70, 32}, {70, 32}}},
+    {"toeplitz_attention",
+     {.attention = {3, 3, 5, 0, SR_MAP_NONE, 0.5}},
+     3,
+     33,
+     {ACT(15), ACT(15), ACT(15), REAL(90, 3, 0.3f, 0)},
+     {{90, 15}, {90, 15}}},
+    {"toeplitz_attention",
+     {.attention = {2, 2, 20, 0, SR_MAP_NONE, 1}},
+     1,
+     150,
+     {ACT(40), ACT(40), ACT(40), REAL(41, 2, 0.3f, 0)},
+     {{41, 40}, {41, 40}}},
+    {"toeplitz_attention",
+     {.attention = {1, 1, 48, 0, SR_MAP_NONE, 0.2}},
+     1,
+     101,
+     {ACT(48), ACT(48), ACT(48), REAL(101, 1, 0.3f, 0)},
+     {{128, 48}, {128, 48}}},
+    GATED(2, 70, 4, 4, 16, 16, SR_DECAY_KEY, 0, DECAYS(64, 0.1f, -0.3f)), /* GLA */
+    GATED(1, 45, 2, 2, 40, 24, SR_DECAY_KEY, 0, DECAYS(80, 0.1f, -0.5f)),
+    GATED(1, 40, 2, 2, 8, 8, SR_DECAY_KEY, 0, DECAYS(16, 5, -10)), /* hardly anything survives */
+    GATED(1, 101, 2, 2, 6, 5, SR_DECAY_KEY, 0, DECAYS(12, 0.0001f, 0)), /* everything does */
+    GATED(2, 66, 3, 3, 16, 16, SR_DECAY_KEY, 0, DECAYS(48, 0.2f, -1), REAL(1, 48, 1, 0)), /* RWKV */
+    GATED(1, 37, 2, 2, 20, 37, SR_DECAY_KEY, 0, DECAYS(40, 5, -10), REAL(1, 40, 1, 0)),
+    GATED(2, 69, 6, 1, 8, 16, SR_DECAY_HEAD, 0, DECAYS(6, 0.1f, -0.4f), ABSENT, /* Mamba-2 */
+          {0, 6, SR_REAL, 0.3f, 0.7f}, REAL(1, 6, 1, 0)),
+    GATED(1, 33, 4, 2, 19, 33, SR_DECAY_HEAD, 0, DECAYS(4, 0.1f, -0.4f), REAL(1, 38, 1, 0),
+          {0, 4, SR_REAL, 0.3f, 0.7f}, REAL(1, 4, 1, 0)),
+    GATED(1, 35, 4, 1, 12, 16, SR_DECAY_KEY, 0, DECAYS(12, 0.1f, -0.4f)),
+    GATED(2, 41, 2, 2, 16, 12, SR_DECAY_NONE, 0, ABSENT),
+    GATED(1, 2, 2, 1, 16, 16, SR_DECAY_KEY, 0, DECAYS(16, 0.1f, -0.4f)),
+    /* normalised: values of q and k away from 0 keep the sum away from it */
+    GATED_POSITIVE(2, 70, 4, 2, 8, 8),
+    GATED_POSITIVE(1, 40, 1, 1, 35, 35),
     {NULL, {.norm = {0}}, 0, 0, {{0, 0, SR_ACT, 0, 0}}, {{0, 0}}},
 };

@@ -41,6 +41,8 @@ STRATEGIES = {
     "Rec": {1: (), 2: ("B",), 3: ("C",), 4: ("B", "C")},
     "GConv": {1: (), 2: ("B",), 3: ("C",), 4: ("B", "C")},
     "GMemless": {1: (), 2: ("gate",)},
+    "MLP": {1: ()},
+    "MoE": {1: (), 2: ("gate",), 3: ("router",), 4: ("gate", "router")},
 }
 
 # The first number of a code and the second decide the family.
@@ -49,9 +51,11 @@ FAMILY = {
     (5, 4): "Rec", (6, 4): "Rec",
     (7, 3): "GConv", (8, 3): "GConv",
     (9, 1): "GMemless",
+    (10, 2): "SA", (11, 1): "MLP", (12, 1): "MoE", (13, 4): "Rec",
 }
 
-NONE, SOFTMAX, RELU, SWISH = 1, 2, 3, 4
+NONE, SOFTMAX, RELU, SWISH, GELU = 1, 2, 3, 4, 5
+EXPERTS, ACTIVE = 8, 2
 
 
 class LivClass:
@@ -71,10 +75,11 @@ class LivClass:
 
     def _check(self):
         channel = {"SA": (2, 3), "Rec": (1,), "GConv": (1,),
-                   "GMemless": (2,)}[self.family]
+                   "GMemless": (2,), "MLP": (2,), "MoE": (2,)}[self.family]
         nonlinear = {"SA": (NONE, SOFTMAX, RELU, SWISH), "Rec": (NONE,),
-                     "GConv": (NONE,), "GMemless": (NONE, RELU, SWISH)}
-        sparsity = (1, 2) if self.family in ("SA", "GConv") else (1,)
+                     "GConv": (NONE,), "GMemless": (NONE, RELU, SWISH),
+                     "MLP": (GELU,), "MoE": (GELU,)}
+        sparsity = (1, 2) if self.family in ("SA", "GConv", "MoE") else (1,)
         if (self.channel_mixing not in channel
                 or self.nonlinearity not in nonlinear[self.family]
                 or self.sparsity not in sparsity):
@@ -185,7 +190,7 @@ class Spec:
         """(H, KV, hd) of attention LIV i; dense mixing is one wide head."""
         liv = self.livs[i]
         hd = self.width if liv.channel_mixing == 2 else self.head_dim
-        repeat = {1: 1, 2: 1, 3: 4, 4: 2}[liv.featurizer]
+        repeat = {1: 1, 2: 1, 3: 4, 4: 2, 10: 1}[liv.featurizer]
         heads, rest = divmod(self.width, hd)
         if rest or heads % repeat:
             raise ValueError(f"LIV {i}: {heads} heads, repeat {repeat}")
@@ -193,7 +198,11 @@ class Spec:
 
     def states(self, i):
         """N of recurrence LIV i."""
-        return {5: 16, 6: 2}[self.livs[i].featurizer]
+        return {5: 16, 6: 2, 13: 4}[self.livs[i].featurizer]
+
+    def channels(self, i):
+        """Channels of recurrence LIV i."""
+        return self.width * {5: 1, 6: 1, 13: 2}[self.livs[i].featurizer]
 
     @property
     def inner(self):
@@ -208,22 +217,31 @@ class Spec:
             out = {}
             for name, n in (("q", heads), ("k", kv), ("v", kv)):
                 out[name] = {f"{name}.weight": (n * hd, d)}
+                if liv.featurizer == 10:
+                    out[name][f"{name}.bias"] = (n * hd,)
                 if liv.featurizer == 2:
                     out[name][f"{name}.conv"] = (n * hd, 3)
             return out
         if liv.family == "Rec":
-            n, rank = self.states(i), -(-d // 16)
+            n, rank, e = self.states(i), -(-d // 16), self.channels(i)
             return {
-                "u": {"x.weight": (d, d), "x.conv": (d, 4),
-                      "x.conv_bias": (d,)},
-                "z": {"z.weight": (d, d)},
-                "dt": {"dt_in.weight": (rank, d), "dt.weight": (d, rank),
-                       "dt.bias": (d,)},
-                "A": {"A_log": (d, n)},
-                "D": {"D": (d,)},
-                "B": {"B.weight": (n, d)},
-                "C": {"C.weight": (n, d)},
+                "u": {"x.weight": (e, d), "x.conv": (e, 4),
+                      "x.conv_bias": (e,)},
+                "z": {"z.weight": (e, d)},
+                "dt": {"dt_in.weight": (rank, e), "dt.weight": (e, rank),
+                       "dt.bias": (e,)},
+                "A": {"A_log": (e, n)},
+                "D": {"D": (e,)},
+                "B": {"B.weight": (n, e)},
+                "C": {"C.weight": (n, e)},
             }
+        if liv.family == "MLP":
+            return {"up": {"up.weight": (4 * d, d)}}
+        if liv.family == "MoE":
+            return {"gate": {"gate.weight": (d, d)},
+                    "value": {"value.weight": (d, d)},
+                    "router": {"router.weight": (EXPERTS, d),
+                               "router.bias": (EXPERTS,)}}
         if liv.family == "GConv":
             out = {name: {f"{name}.weight": (d, d)} for name in "BCv"}
             if liv.featurizer == 7:
@@ -246,6 +264,14 @@ class Spec:
         liv, d = self.livs[i], self.width
         if liv.family == "GMemless":
             return {"out.weight": (d, self.inner)}
+        if liv.family == "Rec":
+            return {"out.weight": (d, self.channels(i))}
+        if liv.family == "MLP":
+            return {"out.weight": (d, 4 * d)}
+        if liv.family == "MoE":
+            return {"out.weight": (d, EXPERTS * d)}
+        if liv.featurizer == 10:
+            return {"out.weight": (d, d), "out.bias": (d,)}
         return {"out.weight": (d, d)}
 
     def feature_shape(self, i, feature):
@@ -255,6 +281,8 @@ class Spec:
             return self.heads(i)[1:]
         if family == "Rec":
             return (self.states(i),)
+        if family == "MoE":  # shared within a class
+            return (self.livs[i].number,)
         return (self.inner,) if family == "GMemless" else (self.width,)
 
     # Sharing
@@ -334,6 +362,21 @@ def rmsnorm(x, gain):
 def swish(x):
     """x sigmoid(x)."""
     return x * torch.sigmoid(x)
+
+
+def gelu(x):
+    """GELU in its form with tanh."""
+    return F.gelu(x, approximate="tanh")
+
+
+def routing(scores, top):
+    """Weights of the experts, [..., EXPERTS]: a softmax over the ACTIVE
+    largest scores, or (not `top`) one over all, the others' scores at 0."""
+    best, index = scores.topk(ACTIVE, dim=-1)
+    if top:
+        return torch.zeros_like(scores).scatter(
+            -1, index, torch.softmax(best, -1))
+    return torch.softmax(scores * (scores >= best[..., -1:]), -1)
 
 
 def causal_conv(x, taps):
@@ -493,9 +536,10 @@ class Model:
             return features[key]
 
         mix = {"SA": self._attention, "Rec": self._recurrence,
-               "GConv": self._convolution, "GMemless": self._memoryless}
+               "GConv": self._convolution, "GMemless": self._memoryless,
+               "MLP": self._mlp, "MoE": self._experts}
         y = mix[spec.livs[i].family](i, weights, n, feature)
-        return y @ weights["out.weight"].T
+        return y @ weights["out.weight"].T + weights.get("out.bias", 0)
 
     def _attention(self, i, weights, n, feature):
         liv = self.spec.livs[i]
@@ -503,6 +547,7 @@ class Model:
 
         def project(name):
             x = n @ weights[f"{name}.weight"].T
+            x = x + weights.get(f"{name}.bias", 0)
             if liv.featurizer == 2:
                 x = causal_conv(x, weights[f"{name}.conv"])
             x = x.unflatten(-1, (-1, hd))
@@ -545,6 +590,19 @@ class Model:
         mapped = mapped[self.spec.livs[i].nonlinearity]
         gate = feature("gate", lambda: mapped(n @ weights["gate.weight"].T))
         return gate * (n @ weights["value.weight"].T)
+
+    def _mlp(self, i, weights, n, feature):
+        return gelu(n @ weights["up.weight"].T)
+
+    def _experts(self, i, weights, n, feature):
+        """What the output projection reads so that it makes the sum over
+        experts e of w_e W_e h, with W_e its columns [e d, (e + 1) d)."""
+        top = self.spec.livs[i].sparsity == 2
+        gate = feature("gate", lambda: n @ weights["gate.weight"].T)
+        w = feature("router", lambda: routing(
+            n @ weights["router.weight"].T + weights["router.bias"], top))
+        h = gelu(gate) * (n @ weights["value.weight"].T)
+        return (w[..., :, None] * h[..., None, :]).flatten(-2)
 
 
 def mean_loss(logits, targets):
