@@ -22,6 +22,9 @@
     X(conv) \
     X(embed) \
     X(gate) \
+    X(gate_add) \
+    X(token_shift) \
+    X(shift_mix) \
     X(activate) \
     X(bias) \
     X(route) \
