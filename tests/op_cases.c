@@ -20,6 +20,13 @@
         }                                                                                          \
     }
 
+/* x + bias reaches both sides of every map. */
+#define ACTIVATE(map, batch, length, x, cols)                                                      \
+    {                                                                                              \
+        "activate", {.activate = {map}}, (batch), (length), {x(cols), REAL(1, cols, 1, 0)}, {      \
+            { 0, 0 }                                                                               \
+        }                                                                                          \
+    }
 /* H heads of V values, KH heads of K keys; decays around exp(mean). Inputs: none, or those given.
  */
 #define GATED(batch, length, H, KH, K, V, decay, epsilon, ...)                                     \
