@@ -145,8 +145,9 @@ static void emit_products(sr_build *b, const sr_unit *u, int branch, sr_value n,
 /* The logarithm of the decay. */
 static sr_value emit_decay(sr_build *b, const sr_unit *u, int branch, sr_value low) {
     low = sr_activate(b, u, branch, low, SR_SLOTS, SR_MAP_TANH);
-    return sr_activate(b, u, branch, product(b, u, branch, low, true, SR_SLOT_DT), SR_SLOT_DT_BIAS,
-                       SR_MAP_MINUS_EXP);
+    sr_value in[2] = {product(b, u, branch, low, true, SR_SLOT_DT),
+                      sr_weight(b, u, branch, SR_SLOT_DT_BIAS)};
+    return sr_graph_op(b->graph, "log_decay", (sr_attr){.norm = {0}}, in, NULL);
 }
 
 static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
