@@ -59,7 +59,8 @@ typedef struct sr_family_builder {
     sartor_status (*check)(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes);
     /* The weights of one branch, all but the norm before it and the output projection. */
     sartor_status (*declare)(sr_declare *d);
-    /* From the normed stream n to what the output projection reads. */
+    /* From the normed stream n to what the output projection reads; sets u->out_gate where a gate
+     * follows that projection. */
     sr_value (*emit)(sr_build *b, sr_unit *u, int branch, sr_value n);
     /* The axis that the output projection reads. */
     sr_axis (*out)(const sr_class *class_, const sr_sizes *sizes);
@@ -68,7 +69,8 @@ typedef struct sr_family_builder {
 const sr_family_builder *sr_family_builder_of(const sr_class *class_);
 
 /* Units with a file of their own. */
-extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena;
+extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena, sr_family_delta,
+    sr_family_rwkv, sr_family_rwkv_channels;
 
 /* The paper's families, by operator code. */
 sartor_status sr_featurizer_declare(sr_declare *d);

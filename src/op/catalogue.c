@@ -25,6 +25,7 @@
     X(gate_add) \
     X(token_shift) \
     X(shift_mix) \
+    X(log_decay) \
     X(activate) \
     X(bias) \
     X(route) \
