@@ -101,6 +101,8 @@ sr_value sr_convolve(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_s
                      sr_slot bias, bool silu);
 /* Keeps a feature that this unit computes, or fetches it from the unit that does. */
 sr_value sr_shared(sr_build *b, sr_unit *u, int branch, int feature, sr_value own);
+/* map(x), entrywise */
+sr_value sr_map(sr_build *b, sr_value x, int map);
 /* map(first) * second */
 sr_value sr_gate(sr_build *b, sr_value first, sr_value second, int map);
 /* x + bias */

@@ -134,7 +134,7 @@ static void emit_products(sr_build *b, const sr_unit *u, int branch, sr_value n,
     sr_project(b, u, branch, x, false, MIXTURES, down, to);
     for (int i = 0; i < MIXTURES; i++) {
         if (low[i] == SR_NO_VALUE) continue;
-        low[i] = sr_activate(b, u, branch, low[i], SR_SLOTS, SR_MAP_TANH);
+        low[i] = sr_map(b, low[i], SR_MAP_TANH);
         in[2] = sr_weight(b, u, branch, MU(i));
         in[3] = product(b, u, branch, low[i], false, UP(i));
         x = sr_graph_op(b->graph, "shift_mix", (sr_attr){.norm = {0}}, in, NULL);
@@ -144,7 +144,7 @@ static void emit_products(sr_build *b, const sr_unit *u, int branch, sr_value n,
 
 /* The logarithm of the decay. */
 static sr_value emit_decay(sr_build *b, const sr_unit *u, int branch, sr_value low) {
-    low = sr_activate(b, u, branch, low, SR_SLOTS, SR_MAP_TANH);
+    low = sr_map(b, low, SR_MAP_TANH);
     sr_value in[2] = {product(b, u, branch, low, true, SR_SLOT_DT),
                       sr_weight(b, u, branch, SR_SLOT_DT_BIAS)};
     return sr_graph_op(b->graph, "log_decay", (sr_attr){.norm = {0}}, in, NULL);

@@ -42,7 +42,7 @@ static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
         r = project_shifted(b, u, branch, n, past, MU_R, SR_SLOT_C);
     u->out_gate = sr_shared(b, u, branch, SHARED_R, r);
     sr_value k = project_shifted(b, u, branch, n, past, MU_K, SR_SLOT_V);
-    return sr_activate(b, u, branch, k, SR_SLOTS, u->class_->code.nonlinearity);
+    return sr_map(b, k, u->class_->code.nonlinearity);
 }
 
 static sr_axis out(const sr_class *class_, const sr_sizes *sizes) {
