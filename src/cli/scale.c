@@ -341,7 +341,7 @@ const sr_command sr_command_scale = {
                 "    --budgets 1e12,3e12,1e13\n"
                 "# a larger budget, and one more architecture, later\n"
                 "sartor scale striped-mamba --study laws.db --data books/ \\\n"
-                "    --budgets 1e12,3e12,1e13,3e13 --precision f32\n"
+                "    --budgets 1e12,3e12,1e13,3e13\n"
                 "# sizes of one's own, at a fixed depth\n"
                 "sartor scale \"SA-1 GMemless Rec-1 GMemless\" --livs 8 --study mine.db \\\n"
                 "    --data books/ --budgets 1e13,3e13,1e14 --widths 64,96,128,192,256\n",
