@@ -107,7 +107,7 @@ static void train(sartor_context *ctx, char name, const char *type, int threads,
         "(SA-1 GMemless)x6", "((GConv-1 GMemless)x2 SA-3 GMemless)x2", "(Rec-1 GMemless)x6"};
     if (name < 'A' || name > 'C' || steps < 1 || steps > MOST) die(ctx, "arguments");
     const bool bf16 = strcmp(type, "bf16") == 0;
-    sr_sizes sizes = {256, 32, 128, VOCAB, CONTEXT, CONTEXT, false};
+    sr_sizes sizes = {256, 32, 128, VOCAB, CONTEXT, CONTEXT, false, SR_HEAD_LANGUAGE};
     sr_model *m = make_model(ctx, arch[name - 'A'], 0, sizes);
     sr_cost cost;
     if (sr_model_cost(ctx, m, &cost) != SARTOR_OK) die(ctx, "cost");
@@ -170,7 +170,7 @@ static double read_all(const float *x, int64_t n, int threads) {
 }
 
 static void decode(sartor_context *ctx, const char *cache, int threads, int tokens) {
-    sr_sizes sizes = {768, 64, 128, 257, 512, 512, false};
+    sr_sizes sizes = {768, 64, 128, 257, 512, 512, false, SR_HEAD_LANGUAGE};
     sr_model *m = make_model(ctx, "transformer++", 24, sizes);
     if (tokens < 1 || tokens > MOST || sr_model_allocate(ctx, m) != SARTOR_OK) die(ctx, "model");
     sr_model_init(m, 1);

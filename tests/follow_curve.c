@@ -56,7 +56,8 @@ static sartor_status follow(sartor_context *ctx, const char *path, const char *a
                   (int64_t)number(sizes, "vocab"),
                   T,
                   T,
-                  json_is_true(json_object_get(sizes, "tied"))};
+                  json_is_true(json_object_get(sizes, "tied")),
+                  SR_HEAD_LANGUAGE};
     sr_genome *genome = malloc(sizeof *genome);
     sr_model *m;
     SR_TRY(sr_arch_parse(ctx, arch, 0, genome));

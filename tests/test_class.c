@@ -35,13 +35,15 @@ static void test_paper_classes(void **state) {
 static void test_rows_never_move(void **state) {
     (void)state;
     static const char *const later[] = {
-        "LA-1",     "LA-2",     "LA-3",         "LA-4",     "SWA-1",    "SWA-2",    "SWA-3",
-        "SWA-4",    "RA-1",     "RA-2",         "RA-3",     "RA-4",     "ZA-1",     "ZA-2",
-        "ZA-3",     "ZA-4",     "LWA-1",        "LWA-2",    "LWA-3",    "LWA-4",    "RWA-1",
-        "RWA-2",    "RWA-3",    "RWA-4",        "ZWA-1",    "ZWA-2",    "ZWA-3",    "ZWA-4",
-        "SA-1-1H",  "SA-2-1H",  "LA-1-1H",      "LA-2-1H",  "SWA-1-1H", "SWA-2-1H", "RA-1-1H",
-        "RA-2-1H",  "ZA-1-1H",  "ZA-2-1H",      "LWA-1-1H", "LWA-2-1H", "RWA-1-1H", "RWA-2-1H",
-        "ZWA-1-1H", "ZWA-2-1H", "GConv-2-Band", "GLU",      "ReGLU"};
+        "LA-1", "LA-2", "LA-3", "LA-4", "SWA-1", "SWA-2", "SWA-3", "SWA-4", "RA-1", "RA-2", "RA-3",
+        "RA-4", "ZA-1", "ZA-2", "ZA-3", "ZA-4", "LWA-1", "LWA-2", "LWA-3", "LWA-4", "RWA-1",
+        "RWA-2", "RWA-3", "RWA-4", "ZWA-1", "ZWA-2", "ZWA-3", "ZWA-4", "SA-1-1H", "SA-2-1H",
+        "LA-1-1H", "LA-2-1H", "SWA-1-1H", "SWA-2-1H", "RA-1-1H", "RA-2-1H", "ZA-1-1H", "ZA-2-1H",
+        "LWA-1-1H", "LWA-2-1H", "RWA-1-1H", "RWA-2-1H", "ZWA-1-1H", "ZWA-2-1H", "GConv-2-Band",
+        "GLU", "ReGLU",
+        /* from here on whole */
+        "MHA", "MHA-1H", "MHA-W", "MHA-W-1H", "MLP", "MoE-MLP", "MoE-MLP-Top2", "Mamba", "Hyena",
+        "MH-Hyena", "Hyena-Experts", "Hyena-Experts-Top2"};
     int n = (int)(sizeof later / sizeof *later);
     assert_true(sr_class_count() >= SR_PAPER_CLASSES + n);
     assert_true(sr_class_count() < SR_POOL_CLASSES);
@@ -110,6 +112,8 @@ static void test_code_reasons(void **state) {
         {{9, 1, 2, 4, 2}, "sees one token"},
         {{9, 1, 1, 2, 2}, "softmax over one token is constant"},
         {{9, 1, 1, 4, 1}, "projected back"},
+        {{10, 2, 1, 1, 3}, "featurizer 10 comes from one publication"},
+        {{13, 4, 1, 1, 2}, "composes as 13.4.1.1.1 (Mamba)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(sr_code_check(ctx, cases[i].code), SARTOR_INVALID);
@@ -123,15 +127,18 @@ static void test_feature_shapes(void **state) {
     static const struct {
         const char *one, *other;
         bool shares;
-    } pairs[] = {{"SA-1", "SA-2", true},       {"SA-1", "LA-1", true},
-                 {"SA-1", "SWA-1", true},      {"SA-3", "ZWA-3", true},
-                 {"SA-1", "SA-3", false},      {"SA-3", "SA-4", false},
-                 {"SA-1", "SA-1-1H", false},   {"SA-1-1H", "LA-2-1H", true},
-                 {"SA-1", "SA-1-Diff", false}, {"SA-1-Diff", "SA-2-Diff", true},
-                 {"Rec-1", "Rec-2", false},    {"Rec-1", "Rec-1-Diff", false},
-                 {"GConv-1", "GConv-2", true}, {"GConv-1", "GConv-2-Band", true},
-                 {"GMemless", "ReGLU", true},  {"GMemless", "SA-1", false},
-                 {"GConv-1", "Rec-1", false}};
+    } pairs[] = {{"SA-1", "SA-2", true},         {"SA-1", "LA-1", true},
+                 {"SA-1", "SWA-1", true},        {"SA-3", "ZWA-3", true},
+                 {"SA-1", "SA-3", false},        {"SA-3", "SA-4", false},
+                 {"SA-1", "SA-1-1H", false},     {"SA-1-1H", "LA-2-1H", true},
+                 {"SA-1", "SA-1-Diff", false},   {"SA-1-Diff", "SA-2-Diff", true},
+                 {"Rec-1", "Rec-2", false},      {"Rec-1", "Rec-1-Diff", false},
+                 {"GConv-1", "GConv-2", true},   {"GConv-1", "GConv-2-Band", true},
+                 {"GMemless", "ReGLU", true},    {"GMemless", "SA-1", false},
+                 {"GConv-1", "Rec-1", false},    {"MHA", "SA-1", true},
+                 {"MHA-1H", "MHA-W-1H", true},   {"MHA", "MHA-1H", false},
+                 {"Mamba", "Rec-1", false},      {"MoE-MLP", "MoE-MLP-Top2", false},
+                 {"MoE-MLP", "GMemless", false}, {"Hyena", "GConv-2", false}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         const sr_class *x = sr_class_find(pairs[i].one), *y = sr_class_find(pairs[i].other);
         assert_int_equal(sr_class_feature_shape(x, 0) == sr_class_feature_shape(y, 0),
@@ -149,6 +156,12 @@ static void test_feature_shapes(void **state) {
     assert_int_equal(sr_code_states(sr_class_find("Rec-1-Diff")->code), 16);
     assert_int_equal(sr_code_states(sr_class_find("Rec-2")->code), 2);
     assert_int_equal(sr_code_states(sr_class_find("SA-1")->code), 0);
+    assert_int_equal(sr_code_states(sr_class_find("Mamba")->code), 4);
+    assert_int_equal(sr_code_expand(sr_class_find("Mamba")->code), 2);
+    assert_int_equal(sr_code_expand(sr_class_find("Rec-1")->code), 1);
+    assert_int_equal(sr_family_features(SR_FAMILY_MLP), 0);
+    assert_string_equal(sr_family_feature_name(SR_FAMILY_MOE, 1), "router");
+    assert_string_equal(sr_family_name((sr_family)(SR_FAMILIES - 1)), "");
 }
 
 int main(void) {

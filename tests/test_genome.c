@@ -136,7 +136,7 @@ static void test_parse_errors(void **state) {
         {"SA-1 op:1.2.1.2", "genome: op:1.2.1.2 at position 6: 4 integers instead of 5"},
         {"op:", "genome: op: at position 1: an integer is missing"},
         {"op:1212x", "genome: op:1212x at position 1"},
-        {"op:99.1.1.1.1", "cannot be built: featurizer 99 is not in 1..9"},
+        {"op:99.1.1.1.1", "cannot be built: featurizer 99 is not in 1.."},
         {"SA-1SA-1SA-1SA-1SA-1SA-1SA-1SA-1SA-1SA-1SA-1", "is not a LIV class"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -29,16 +29,29 @@ static const char *const sharing[] = {
     "5.1.2.1.2-5.1.2.1.3-5.1.1.1.4",           /* B and C of recurrences */
     "7.1.2.1.4-8.1.1.1.4-7.1.2.1.2-8.1.2.1.3-8.1.2.1.1",                 /* gates, short and long */
     "10.1.2.1.2-10.1.2.1.4-14.1.2.2.2-14.1.2.2.2-16.1.2.1.4-16.1.2.1.4", /* differential */
-    "19.1.1.1.4-22.1.1.1.4-1.1.1.1.2", /* linear, banded and full share a cache */
+    "19.1.1.1.4-22.1.1.1.4-1.1.1.1.2",            /* linear, banded and full share a cache */
+    "65.1.2.1.4-1.1.1.1.4-67.1.1.1.2-65.1.2.1.1", /* biases, with and without */
+    /* Gates and routers; two deep: rounding to bf16 may decide near ties between experts otherwise.
+     */
+    "70.1.2.1.2-70.1.2.1.4", "71.1.2.1.4-71.1.2.1.3",
+    "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1", /* B and C; a whole MLP */
 };
 enum { SHARING = sizeof sharing / sizeof *sharing };
+/* Classes without features to share: two units with one set of featurizer weights. */
+static const char *const twins[] = {"Hyena", "MH-Hyena", "Hyena-Experts"};
+enum { TWINS = sizeof twins / sizeof *twins };
 
 static const char *arch_of(int i, char text[64]) {
+    if (i >= sr_class_count() + SHARING) {
+        const int n = sr_class_find(twins[i - sr_class_count() - SHARING])->number;
+        snprintf(text, 64, "%d.1.2.1.1-%d.1.2.1.1", n, n);
+        return text;
+    }
     if (i >= sr_class_count()) return sharing[i - sr_class_count()];
     snprintf(text, 64, "%s GMemless", sr_class_get(i + 1)->name);
     return text;
 }
-static int arch_count(void) { return sr_class_count() + SHARING; }
+static int arch_count(void) { return sr_class_count() + SHARING + TWINS; }
 
 static void tokens(int32_t *ids, int64_t n, int64_t vocab, uint64_t seed) {
     sr_rng rng = {seed, SR_FOR_TEST, 0};
@@ -244,7 +257,7 @@ static void test_decoding(void **state) {
 
 static sr_cost cost_of(sartor_context *ctx, const char *arch, int livs, int64_t width) {
     sr_genome *g = malloc(sizeof *g);
-    sr_sizes sizes = {width, 64, 128, 257, 4096, 4096, false};
+    sr_sizes sizes = {width, 64, 128, 257, 4096, 4096, false, SR_HEAD_LANGUAGE};
     sr_model *m = NULL;
     sr_cost cost = {0, 0, 0, 0};
     if (sr_arch_parse(ctx, arch, livs, g) != SARTOR_OK ||
@@ -272,6 +285,37 @@ static void test_published_numbers(void **state) {
     sartor_context_destroy(&ctx);
 }
 
+/* The layers of MAD at its benchmark's sizes (mad-lab, configs/layers), the norm before each left
+ * out, and the unused `gates` of MoE-MLP (128 numbers). */
+static void test_mad_parameters(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t params;
+    } rows[] = {{"MHA", 66048},
+                {"MHA-1H", 66048},
+                {"MHA-W", 66048},
+                {"MHA-W-1H", 66048},
+                {"MLP", 131072},
+                {"GMemless", 135168},
+                {"MoE-MLP", 165000 - 128},
+                {"MoE-MLP-Top2", 165000 - 128},
+                {"Mamba", 107264},
+                /* sequences of 128; 3 more for each position */
+                {"Hyena", 124348},
+                {"MH-Hyena", 30862},
+                {"Hyena-Experts", 57464},
+                {"Hyena-Experts-Top2", 57464}};
+    const sr_sizes sizes = {128, 8, 33, 16, 128, 128, false, SR_HEAD_LANGUAGE};
+    sartor_context *ctx = sartor_context_create();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        sr_model *m = model_make(ctx, rows[i].name, &sizes, 1);
+        assert_int_equal(sr_schema_backbone(&m->schema) - 2 * 128, rows[i].params);
+        sr_model_destroy(&m);
+    }
+    sartor_context_destroy(&ctx);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
@@ -280,6 +324,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_causality),
         cmocka_unit_test(test_decoding),
         cmocka_unit_test(test_published_numbers),
+        cmocka_unit_test(test_mad_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -386,6 +386,32 @@ static void test_chunks(void **state) {
     sartor_context_destroy(&ctx);
 }
 
+/* Nothing to score: no loss, and gradients that are zero, or left as they were. */
+static void test_nothing_scored(void **state) {
+    (void)state;
+    sartor_context *ctx = sartor_context_create();
+    const op_case k = {.op = "unembed_loss",
+                       .batch = 2,
+                       .length = 700,
+                       .in = {{0, 8, SR_ACT, 1, 0},
+                              {21, 8, SR_ACT, 1, 0},
+                              {0, 1, SR_ID, 50, -50},
+                              {1, 21, SR_REAL, 1, 0}}};
+    for (int numbers = SR_TRUTH_F32; numbers <= SR_FAST_BF16; numbers++)
+        for (int add = 0; add < 2; add++) {
+            run r = begin(ctx, &k, (sr_numbers)numbers, 2, 1);
+            forward(&r);
+            backward(&r, 1, add);
+            for (int64_t t = 0; t < r.call.out.rows; t++) assert_true(get(&r.call.out, t, 0) == 0);
+            for (int i = 0; i < r.op->n_in; i++)
+                for (int64_t t = 0; i != 2 && t < r.call.in[i].rows; t++)
+                    for (int64_t j = 0; j < r.call.in[i].cols; j++)
+                        assert_true(get(&r.call.din[i].view, t, j) == (add ? 0.5 : 0));
+            end(&r);
+        }
+    sartor_context_destroy(&ctx);
+}
+
 static void test_every_operator_has_a_case(void **state) {
     (void)state;
     for (const sr_op *const *op = sr_ops; *op != NULL; op++) {
@@ -403,6 +429,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_gradients),
         cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_nothing_scored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

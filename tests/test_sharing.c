@@ -28,6 +28,14 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t branches(const sr_class *c) { return c->differential ? 2 : 1; }
 static int64_t ff(const sr_sizes *s) { return ((8 * s->width + 2) / 3 + 15) / 16 * 16; }
+static int64_t states(const sr_class *c) {
+    return c->code.featurizer == 5 ? 16 : c->code.featurizer == 6 ? 2 : 4;
+}
+/* Channels of a recurrence. */
+static int64_t inner(const sr_class *c, const sr_sizes *s) {
+    return c->code.featurizer == 13 ? 2 * s->width : s->width;
+}
+static bool biased(const sr_class *c) { return c->code.featurizer == 10; }
 static bool convolved(const sr_class *c) { return c->code.featurizer == 2; }
 
 /* Channels of all keys (or values) of one branch. */
@@ -45,48 +53,69 @@ static int64_t rows(const sr_class *c, const sr_sizes *s) {
 
 /* What a unit saves by reading feature f (0 or 1) of a unit of its own class. */
 static tally by_feature(const sr_class *c, const sr_sizes *s, int f) {
-    const int64_t d = s->width, b = branches(c), states = c->code.featurizer == 5 ? 16 : 2;
-    (void)f; /* the features of a family are equally large */
-    switch (c->family) {
+    const int64_t d = s->width, b = branches(c);
+    switch (c->family) { /* f matters where the features differ in size */
     case SR_FAMILY_SA:
-        return (tally){b * (d + (convolved(c) ? 3 : 0)) * kv(c, s),
+        return (tally){b * (d + (convolved(c) ? 3 : 0) + (biased(c) ? 1 : 0)) * kv(c, s),
                        b * (rows(c, s) + (convolved(c) ? 2 : 0)) * kv(c, s) * 2};
     case SR_FAMILY_REC:
-        return (tally){b * states * d, 0};
+        return (tally){b * states(c) * inner(c, s), 0};
     case SR_FAMILY_GCONV:
         return (tally){b * d * d, 0};
+    case SR_FAMILY_MOE:
+        return (tally){f == 0 ? d * d : 8 * d + 8, 0};
     default:
         return (tally){b * ff(s) * d, 0};
     }
 }
 
+/* The network of a trained long filter: positions, three layers of sines, projection and skip. */
+static int64_t filter(int64_t width, int64_t channels, const sr_sizes *s) {
+    return 3 * s->filter_length + 4 * width + 2 * (width * width + width) + width +
+           (width + 1) * channels;
+}
+
 /* What a unit saves by using the featurizer weights of another: all but output projection and norm.
  */
 static int64_t by_weights(const sr_class *c, const sr_sizes *s) {
-    const int64_t d = s->width, r = (d + 15) / 16, n = c->code.featurizer == 5 ? 16 : 2;
+    const int64_t d = s->width, r = (d + 15) / 16, e = inner(c, s);
     switch (c->code.featurizer) {
     case 5:
     case 6:
-        return branches(c) * (2 * d * d + d * (2 * r + 3 * n) + 7 * d);
+    case 13:
+        return branches(c) * (2 * d * e + e * (2 * r + 3 * states(c)) + 7 * e);
     case 7:
         return branches(c) * (3 * d * d + 3 * d);
     case 8:
         return branches(c) * (3 * d * d + 16 * d + 880);
     case 9:
         return 2 * ff(s) * d;
+    case 11:
+        return 4 * d * d;
+    case 12:
+        return 2 * d * d + 8 * d + 8;
+    case 20:
+        return 3 * d * d + 3 * d + 4 * 12 * d + filter(4, 4 * d, s);
+    case 21:
+        return 3 * d * d / 4 + 3 * d / 4 + 4 * 3 * d + filter(2, d / (2 * s->head_dim), s);
+    case 22:
+        return 3 * d * d + 3 * d + 4 * 3 * d + filter(16, d, s) + 8 * d + 8;
     default:
-        return branches(c) * (d + (convolved(c) ? 3 : 0)) * (d + 2 * kv(c, s));
+        return branches(c) * (d + (convolved(c) ? 3 : 0) + (biased(c) ? 1 : 0)) *
+               (d + 2 * kv(c, s));
     }
 }
 
 /* A unit that shares nothing. */
 static tally alone(const sr_class *c, const sr_sizes *s) {
-    const int64_t d = s->width, out = c->family == SR_FAMILY_GMEMLESS ? ff(s) : d;
-    int64_t cache = 0;
+    const int64_t d = s->width;
+    int64_t cache = 0, out = d;
     switch (c->code.featurizer) {
     case 5:
     case 6:
-        cache = 4 * d * (c->code.featurizer == 5 ? 16 : 2) + 2 * 3 * d;
+    case 13:
+        out = inner(c, s);
+        cache = 4 * out * states(c) + 2 * 3 * out;
         break;
     case 7:
         cache = 2 * 2 * d;
@@ -96,8 +125,28 @@ static tally alone(const sr_class *c, const sr_sizes *s) {
         cache = 2 * d * (c->code.sparsity == 2 ? least(s->window, cache) : cache);
         break;
     case 9:
+        out = ff(s);
+        break;
+    case 11:
+        out = 4 * d;
+        break;
+    case 12:
+        out = 8 * d;
+        break;
+    case 20:
+        out = 4 * d + 1;
+        cache = 2 * (2 * 3 * d + 4 * d * least(s->filter_length, s->context));
+        break;
+    case 21:
+        out = d + 1;
+        cache = 2 * (2 * 3 * d / 4 + 2 * d * least(s->filter_length, s->context));
+        break;
+    case 22:
+        out = d / 8 + 1;
+        cache = 2 * (2 * 3 * d + d * least(s->filter_length, s->context));
         break;
     default:
+        out = d + (biased(c) ? 1 : 0);
         cache = 2 * 2 * rows(c, s) * kv(c, s) + (convolved(c) ? 2 * 2 * (d + 2 * kv(c, s)) : 0);
         if (rows(c, s) == 0)
             cache += 4 * kv(c, s) * (c->code.channel_mixing == 2 ? d : s->head_dim);
@@ -190,9 +239,9 @@ static void test_featurizers(void **state) {
 static void test_across_classes(void **state) {
     (void)state;
     static const char *const pairs[][2] = {
-        {"SA-1", "SWA-1"}, {"SWA-1", "SA-1"},      {"SA-1", "LA-1"},
-        {"LA-1", "SA-1"},  {"SA-2", "SA-1"},       {"SA-1", "SA-2"},
-        {"LWA-4", "SA-4"}, {"GConv-1", "GConv-2"}, {"GMemless", "ReGLU"}};
+        {"SA-1", "SWA-1"},     {"SWA-1", "SA-1"}, {"SA-1", "LA-1"},  {"LA-1", "SA-1"},
+        {"SA-2", "SA-1"},      {"SA-1", "SA-2"},  {"LWA-4", "SA-4"}, {"GConv-1", "GConv-2"},
+        {"GMemless", "ReGLU"}, {"SA-1", "MHA"},   {"MHA-W", "SA-1"}, {"MHA-1H", "MHA-W-1H"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         for (int k = 0; k < SIZES; k++) {
             const sr_class *a = sr_class_find(pairs[i][0]), *b = sr_class_find(pairs[i][1]);
@@ -215,8 +264,9 @@ static void test_across_classes(void **state) {
 /* Units of different feature shapes share nothing, whatever their labels say. */
 static void test_other_shapes(void **state) {
     (void)state;
-    static const char *const pairs[][2] = {
-        {"SA-1", "SA-3"}, {"SA-1", "SA-1-Diff"}, {"SA-1", "SA-1-1H"}, {"Rec-1", "Rec-2"}};
+    static const char *const pairs[][2] = {{"SA-1", "SA-3"},    {"SA-1", "SA-1-Diff"},
+                                           {"SA-1", "SA-1-1H"}, {"Rec-1", "Rec-2"},
+                                           {"Rec-2", "Mamba"},  {"MoE-MLP", "MoE-MLP-Top2"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         const sr_class *a = sr_class_find(pairs[i][0]), *b = sr_class_find(pairs[i][1]);
         sr_genome plain = {.n = 2, .liv = {{a->number, 1, 1, 1, 1}, {b->number, 1, 1, 1, 1}}};

@@ -96,7 +96,7 @@ static void test_optimiser(void **state) {
             if (i < 12 || i >= 15) norm += (double)g[i] * (double)g[i];
         }
         close_to(sr_optimiser_norm(&o, g, 2), sqrt(norm), 1e-6);
-        sr_update u = {step, 0.01 * (double)step, 0.1, 0.5, 2};
+        sr_update u = {step, 0.01 * (double)step, 0.1, 0.5, 2, 0, 0, false};
         sr_optimiser_step(&o, &u, p, g, m, v, rounded);
         for (int i = 0; i < N; i++) {
             if (i >= 12 && i < 15) continue;
@@ -112,6 +112,22 @@ static void test_optimiser(void **state) {
             memcpy(&back, &bits, sizeof back);
             close_to((double)back, (double)p[i], 1.0 / 128);
         }
+    }
+    assert_true(p[13] == constant && m[13] == 0 && v[13] == 0);
+
+    /* Other averages, and decay of everything: one more step, from moments that are zero. */
+    memset(m, 0, sizeof m);
+    memset(v, 0, sizeof v);
+    sr_update all = {1, 0.01, 0.1, 1, 1, 0.8, 0.98, true};
+    for (int i = 0; i < N; i++) q[i] = p[i];
+    sr_optimiser_step(&o, &all, p, g, m, v, NULL);
+    for (int i = 0; i < N; i++) {
+        if (i >= 12 && i < 15) continue;
+        double gradient = g[i];
+        q[i] -= 0.01 * 0.1 * q[i] + 0.01 * gradient / (fabs(gradient) + 1e-8);
+        close_to((double)p[i], q[i], 1e-5);
+        close_to((double)m[i], 0.2 * gradient, 1e-5);
+        close_to((double)v[i], 0.02 * gradient * gradient, 1e-5);
     }
     assert_true(p[13] == constant && m[13] == 0 && v[13] == 0);
     g[17] = NAN;
@@ -188,7 +204,7 @@ static trained train(const char *arch, int64_t rows, sr_numbers numbers, bool ma
     sr_model_init(model, 5);
     sr_trainer_refresh(t);
     fixed f = {rows, 16, mask};
-    sr_task task = {fill, mask ? scored : NULL, &f};
+    sr_task task = {.fill = fill, .scored = mask ? scored : NULL, .user = &f};
     trained out = {.elements = model->schema.elements};
     for (int i = 0; i < STEPS; i++) {
         sr_step step;
@@ -259,7 +275,7 @@ static void test_not_finite(void **state) {
     float *before = malloc(bytes);
     memcpy(before, model->params, bytes);
     fixed f = {4, 16, false};
-    sr_task task = {fill, NULL, &f};
+    sr_task task = {.fill = fill, .user = &f};
     sr_step step;
     assert_int_equal(sr_trainer_step(ctx, t, &task, &step), SARTOR_NOT_FINITE);
     assert_non_null(strstr(sartor_error(ctx), "step 1"));

@@ -26,8 +26,9 @@ typedef enum sartor_keep {
 
 /* How far a study is; pointers are valid during the call. */
 typedef struct sartor_study_progress {
-    int generation, generations;            /* the one being evaluated, from 0; the total */
-    int64_t done, running, failed, waiting; /* trials of the study */
+    int generation, generations;            /* the one being evaluated, from 0; the total, 0 where
+                                               the study is no search */
+    int64_t done, running, failed, waiting; /* trials; where it is no search, jobs */
     int64_t trials;                         /* expected in all */
     int64_t jobs_left;                      /* of any kind (finals, measurements) */
     double hypervolume;                     /* of the last finished generation; NaN before */

@@ -14,7 +14,8 @@ typedef enum sr_purpose {
     SR_FOR_ORDER = 2,    /* order of training windows */
     SR_FOR_SAMPLING = 3, /* generated tokens; index = position */
     SR_FOR_GENOME = 4,   /* repair, mutation, crossover */
-    SR_FOR_TEST = 5
+    SR_FOR_TEST = 5,
+    SR_FOR_BOOTSTRAP = 6 /* stream = curve, index = resample and point */
 } sr_purpose;
 
 typedef struct sr_rng {

@@ -30,6 +30,7 @@ static bool are_trials_open(const sartor_study_progress *p) { return p->running 
 
 /* Finals and what is measured for them; still when the last of it is done. */
 static bool are_finals(const sr_study_live *live, const sartor_study_progress *p) {
+    if (p->generations == 0) return false;
     return is(p, "final") || (!are_trials_open(p) && (p->jobs_left > 0 || live->finals));
 }
 
@@ -45,7 +46,9 @@ static int current_generation(const sartor_study_progress *p) {
     return finished < p->generations ? finished + 1 : p->generations;
 }
 
-/* "generation 4/18  trials 52/288 done, 2 running, 0 failed" */
+/* "generation 4/18  trials 52/288 done, 2 running, 0 failed"; no search: "jobs 12/66 done, 2
+ * running"
+ */
 static void tell_state(const sr_study_live *live, const sartor_study_progress *p, bool finished,
                        char *line) {
     line[0] = '\0';
@@ -53,6 +56,12 @@ static void tell_state(const sr_study_live *live, const sartor_study_progress *p
         sr_append(line, LINE, "  ", "%s", is(p, "measure") ? "measuring" : "finals");
         sr_append(line, LINE, "  ", "%" PRId64 " job%s left", p->jobs_left,
                   p->jobs_left == 1 ? "" : "s");
+        return;
+    }
+    if (p->generations == 0) {
+        sr_append(line, LINE, "  ", "jobs %" PRId64 "/%" PRId64 " done", p->done, p->trials);
+        if (p->running > 0) sr_append(line, LINE, ", ", "%" PRId64 " running", p->running);
+        if (p->failed > 0) sr_append(line, LINE, ", ", "%" PRId64 " failed", p->failed);
         return;
     }
     bool done = finished || finished_generations(p) == p->generations;
@@ -103,8 +112,10 @@ static void tell_short(const sr_study_live *live, const sartor_study_progress *p
         tell_state(live, p, false, line);
         return;
     }
-    sr_append(line, LINE, "  ", "generation %d/%d", current_generation(p), p->generations);
-    sr_append(line, LINE, "  ", "trials %" PRId64 "/%" PRId64, p->done, p->trials);
+    if (p->generations > 0)
+        sr_append(line, LINE, "  ", "generation %d/%d", current_generation(p), p->generations);
+    sr_append(line, LINE, "  ", "%s %" PRId64 "/%" PRId64, p->generations > 0 ? "trials" : "jobs",
+              p->done, p->trials);
     if (isfinite(p->seconds_left) && p->seconds_left > 0)
         sr_append(line, LINE, "  ", "%s left", sr_short_time(p->seconds_left, left));
 }

@@ -74,7 +74,7 @@ void sr_genome_canonical(sr_genome *genome) {
         if (s->rest_owner != i) shares_weights[i] = shares_weights[s->rest_owner] = true;
     }
 
-    int weight_groups[SR_POOL_CLASSES] = {0}, feature_groups[SR_FAMILY_GMEMLESS + 1] = {0};
+    int weight_groups[SR_POOL_CLASSES] = {0}, feature_groups[SR_FAMILIES] = {0};
     for (int i = 0; i < genome->n; i++) {
         const sr_liv_sharing *s = &sharing.liv[i];
         sr_gene *g = &genome->liv[i];

@@ -11,6 +11,8 @@
 #define REC  SR_FAMILY_REC
 #define CONV SR_FAMILY_GCONV
 #define MEM  SR_FAMILY_GMEMLESS
+#define MLP  SR_FAMILY_MLP
+#define MOE  SR_FAMILY_MOE
 
 /* One plain row, one differential row. */
 #define PLAIN(number, name, family, f, t, s, n, c, text)                                           \
@@ -29,11 +31,14 @@
         PLAIN(number + 1, name "-2-1H", SA, 2, 2, s, n, 2,                                         \
               text ", one head, 3-tap convolution on q, k, v")
 
+#define EXPERTS "mixture of 8 gated memoryless experts, "
+
 #define SOFTMAX "softmax attention"
 #define LINEAR  "linear attention"
 #define SLIDING "sliding-window "
 #define MAMBA16 "selective state space (Mamba), 16 states a channel"
 #define MAMBA2  "selective state space (Mamba), 2 states a channel"
+#define MAMBA4  "selective state space (Mamba), twice the width, 4 states a channel"
 #define SHORT   "gated short convolution, 3 taps"
 #define LONG    "gated long convolution, implicit filter (Hyena)"
 
@@ -68,6 +73,23 @@ static const sr_class classes[] = {
     PLAIN(62, "GConv-2-Band", CONV, 8, 3, 2, 1, 1, LONG " cut to the window"),
     PLAIN(63, "GLU", MEM, 9, 1, 1, 1, 2, "gated memoryless unit without activation (bilinear)"),
     PLAIN(64, "ReGLU", MEM, 9, 1, 1, 3, 2, "gated memoryless unit with ReLU"),
+    /* Taken whole from other publications: the layers of MAD (Poli et al. 2024) and newer ones. */
+    PLAIN(65, "MHA", SA, 10, 2, 1, 2, 3, SOFTMAX " with biases"),
+    PLAIN(66, "MHA-1H", SA, 10, 2, 1, 2, 2, SOFTMAX " with biases, one head"),
+    PLAIN(67, "MHA-W", SA, 10, 2, 2, 2, 3, SLIDING SOFTMAX " with biases"),
+    PLAIN(68, "MHA-W-1H", SA, 10, 2, 2, 2, 2, SLIDING SOFTMAX " with biases, one head"),
+    PLAIN(69, "MLP", MLP, 11, 1, 1, 5, 2, "memoryless unit with GELU, 4 times the width"),
+    PLAIN(70, "MoE-MLP", MOE, 12, 1, 1, 5, 2, EXPERTS "all with weight (MAD's routing)"),
+    PLAIN(71, "MoE-MLP-Top2", MOE, 12, 1, 2, 5, 2, EXPERTS "2 active"),
+    PLAIN(72, "Mamba", REC, 13, 4, 1, 1, 1, MAMBA4),
+    PLAIN(73, "Hyena", SR_FAMILY_HYENA, 20, 3, 1, 1, 1,
+          "Hyena of order 2, 4 times as many channels, filters with trained positions"),
+    PLAIN(74, "MH-Hyena", SR_FAMILY_HYENA, 21, 3, 1, 1, 3,
+          "multi-head Hyena: outer products of keys and values, one filter a group"),
+    PLAIN(75, "Hyena-Experts", SR_FAMILY_HYENA, 22, 3, 1, 1, 1,
+          "Hyena whose output mixes 8 experts, routed softly"),
+    PLAIN(76, "Hyena-Experts-Top2", SR_FAMILY_HYENA, 22, 3, 2, 1, 1,
+          "Hyena whose output mixes the best 2 of 8 experts"),
 };
 
 int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }
@@ -198,15 +220,18 @@ sartor_status sr_code_check(sartor_context *ctx, sr_code code) {
 
 static const struct {
     const char *name, *features[2];
-} families[] = {
+} families[SR_FAMILIES] = {
     [SA] = {"SA", {"K", "V"}},
     [REC] = {"Rec", {"B", "C"}},
     [CONV] = {"GConv", {"B", "C"}},
     [MEM] = {"GMemless", {"gate", NULL}},
+    [MLP] = {"MLP", {NULL, NULL}},
+    [MOE] = {"MoE", {"gate", "router"}},
+    [SR_FAMILY_HYENA] = {"Hyena", {NULL, NULL}},
 };
 
 static bool is_family(sr_family family) {
-    return family >= SA && (size_t)family < sizeof families / sizeof *families;
+    return family >= SA && (int)family < SR_FAMILIES && families[family].name != NULL;
 }
 
 int sr_family_features(sr_family family) {
@@ -241,5 +266,20 @@ int sr_code_kv_repeat(sr_code code) {
 }
 
 int sr_code_states(sr_code code) {
-    return code.featurizer == 5 ? 16 : code.featurizer == 6 ? 2 : 0;
+    switch (code.featurizer) {
+    case 5:
+        return 16;
+    case 6:
+        return 2;
+    case 13:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
+int sr_code_expand(sr_code code) { return code.featurizer == 13 ? 2 : 1; }
+
+bool sr_code_biases(sr_code code) {
+    return code.featurizer == 10 || (code.featurizer >= 20 && code.featurizer <= 22);
 }

@@ -11,18 +11,22 @@
 
 /* Units of one family have the same feature groups and may share them. */
 typedef enum sr_family {
-    SR_FAMILY_SA = 1,      /* attention: q, k, v */
-    SR_FAMILY_REC = 2,     /* recurrence: x, B, C, dt, gate */
-    SR_FAMILY_GCONV = 3,   /* gated convolution: B, C, v, kernel */
-    SR_FAMILY_GMEMLESS = 4 /* memoryless: gate, value */
+    SR_FAMILY_SA = 1,       /* attention: q, k, v */
+    SR_FAMILY_REC = 2,      /* recurrence: x, B, C, dt, gate */
+    SR_FAMILY_GCONV = 3,    /* gated convolution: B, C, v, kernel */
+    SR_FAMILY_GMEMLESS = 4, /* memoryless: gate, value */
+    SR_FAMILY_MLP = 5,      /* memoryless without a gate */
+    SR_FAMILY_MOE = 6,      /* mixture of memoryless experts: gate, value, router */
+    SR_FAMILY_HYENA = 11    /* Hyena of the MAD benchmark; shares no single feature */
 } sr_family;
+enum { SR_FAMILIES = 16 }; /* larger than all of them */
 
 /* The five integers, each from 1. */
 typedef struct sr_code {
-    int featurizer;     /* 1..9 */
+    int featurizer;     /* 1..9; from 10: of units that are taken whole from one publication */
     int token_mixing;   /* 1 diagonal, 2 low rank, 3 scaled Toeplitz, 4 semi-separable */
-    int sparsity;       /* 1 none, 2 banded */
-    int nonlinearity;   /* 1 none, 2 softmax, 3 ReLU, 4 swish */
+    int sparsity;       /* 1 none, 2 banded; of experts: only the active ones */
+    int nonlinearity;   /* 1 none, 2 softmax, 3 ReLU, 4 swish, 5 GELU (op/attr.h) */
     int channel_mixing; /* 1 diagonal, 2 dense, 3 grouped */
 } sr_code;
 
@@ -59,7 +63,11 @@ int sr_class_feature_shape(const sr_class *class_, int index);
 
 /* Key and value heads are 1/repeat of the query heads (1 for all but grouped-query attention). */
 int sr_code_kv_repeat(sr_code code);
-/* States per channel of a recurrence: 16 or 2; 0 for other families. */
+/* States per channel of a recurrence, 0 for other families, and its channels as a multiple of the
+ * width, 1 for other families. */
 int sr_code_states(sr_code code);
+int sr_code_expand(sr_code code);
+/* Whether the projections of an attention unit have biases. */
+bool sr_code_biases(sr_code code);
 
 #endif

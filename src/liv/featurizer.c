@@ -1,4 +1,4 @@
-/* Featurizers 1..9: the weights that make feature groups, and the groups themselves.
+/* Featurizers 1..9, 10 and 13: the weights that make feature groups, and the groups themselves.
  *
  * Groups that read the same input are declared next to each other, so that sr_project() can make
  * them with one matrix product. Shared features are taken after convolution, RoPE and activation.
@@ -21,20 +21,36 @@ sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int
     return sr_declare_tensor(d, slot, name, feature, init, false, 2, axis);
 }
 
+/* Slots of attention's biases. */
+#define BIAS_Q SR_SLOT_OWN
+#define BIAS_K (sr_slot)(SR_SLOT_OWN + 1)
+#define BIAS_V (sr_slot)(SR_SLOT_OWN + 2)
+
 static sartor_status attention_declare(sr_declare *d) {
+    const bool biases = sr_code_biases(d->unit->class_->code);
+    const sr_between value = biases ? SR_BETWEEN_OPEN : SR_BETWEEN_LINEAR;
     sr_heads h = sr_unit_heads(d->unit->class_, d->sizes);
-    sr_axis q[] = {{SR_AXIS_HEAD, SR_WRITES, SR_BETWEEN_LINEAR, h.heads},
+    sr_axis q[] = {{SR_AXIS_HEAD, SR_WRITES, value, h.heads},
                    {SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_PRODUCT, h.head_dim},
                    sr_model_axis(d)};
     sr_axis k[] = {{SR_AXIS_KV_HEAD, SR_WRITES, SR_BETWEEN_PRODUCT, h.kv_heads},
                    {SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_PRODUCT, h.head_dim},
                    sr_model_axis(d)};
-    sr_axis v[] = {{SR_AXIS_KV_HEAD, SR_WRITES, SR_BETWEEN_LINEAR, h.kv_heads},
-                   {SR_AXIS_VALUE, SR_WRITES, SR_BETWEEN_LINEAR, h.head_dim},
+    sr_axis v[] = {{SR_AXIS_KV_HEAD, SR_WRITES, value, h.kv_heads},
+                   {SR_AXIS_VALUE, SR_WRITES, value, h.head_dim},
                    sr_model_axis(d)};
     SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "q.weight", SR_REST, SR_INIT_MATRIX, true, 3, q));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "k.weight", 0, SR_INIT_MATRIX, true, 3, k));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "v.weight", 1, SR_INIT_MATRIX, true, 3, v));
+    if (biases) {
+        /* all heads, one after another, as the output projection reads them */
+        const int64_t all = (int64_t)h.heads * h.head_dim;
+        const sr_axis key = {SR_AXIS_KEY, SR_ALONG, SR_BETWEEN_PRODUCT, all},
+                      along = {SR_AXIS_VALUE, SR_ALONG, SR_BETWEEN_OPEN, all};
+        SR_TRY(sr_declare_tensor(d, BIAS_Q, "q.bias", SR_REST, SR_INIT_ZERO, false, 1, &key));
+        SR_TRY(sr_declare_tensor(d, BIAS_K, "k.bias", 0, SR_INIT_ZERO, false, 1, &key));
+        SR_TRY(sr_declare_tensor(d, BIAS_V, "v.bias", 1, SR_INIT_ZERO, false, 1, &along));
+    }
     if (d->unit->class_->code.featurizer != 2) return SARTOR_OK;
     const int64_t own = h.heads * h.head_dim, kv = h.kv_heads * h.head_dim;
     SR_TRY(sr_declare_taps(d, SR_SLOT_CONV_C, "q.conv", SR_REST, own, SR_SHORT_TAPS));
@@ -43,7 +59,8 @@ static sartor_status attention_declare(sr_declare *d) {
 }
 
 static sartor_status recurrence_declare(sr_declare *d) {
-    const int64_t w = d->sizes->width, r = sr_dt_rank(w);
+    const int64_t w = sr_unit_channels(d->unit->class_, d->sizes);
+    const int64_t r = sr_dt_rank(d->sizes->width);
     const int64_t n = sr_code_states(d->unit->class_->code);
     sr_axis channel = {SR_AXIS_CHANNEL, SR_WRITES, SR_BETWEEN_OPEN, w};
     sr_axis along = {SR_AXIS_CHANNEL, SR_ALONG, SR_BETWEEN_OPEN, w};
@@ -145,6 +162,11 @@ sr_value sr_convolve(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_s
     return sr_graph_op(b->graph, "conv", (sr_attr){.conv = {(int)w->cols, silu}}, in, state);
 }
 
+sr_value sr_bias(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias) {
+    sr_value in[2] = {x, sr_weight(b, u, branch, bias)};
+    return sr_graph_op(b->graph, "bias", (sr_attr){.norm = {0}}, in, NULL);
+}
+
 static sr_value rotate(sr_build *b, const sr_unit *u, int branch, sr_value x) {
     sr_heads h = sr_unit_heads(u->class_, b->sizes);
     sr_value in[2] = {x, sr_weight(b, u, branch, SR_SLOT_ROPE)};
@@ -165,6 +187,11 @@ static sr_groups attention_emit(sr_build *b, sr_unit *u, int branch, sr_value n)
                (sr_value *[]){&g.c, &g.b, &g.v});
     const bool makes_k = u->feature_source[0] == u->index,
                makes_v = u->feature_source[1] == u->index;
+    if (sr_code_biases(u->class_->code)) {
+        g.c = sr_bias(b, u, branch, g.c, BIAS_Q);
+        if (makes_k) g.b = sr_bias(b, u, branch, g.b, BIAS_K);
+        if (makes_v) g.v = sr_bias(b, u, branch, g.v, BIAS_V);
+    }
     if (u->class_->code.featurizer == 2) {
         g.c = sr_convolve(b, u, branch, g.c, SR_SLOT_CONV_C, SR_SLOTS, false);
         if (makes_k) g.b = sr_convolve(b, u, branch, g.b, SR_SLOT_CONV_B, SR_SLOTS, false);

@@ -1,21 +1,73 @@
-/* The implicit long filter of featurizer 8 (Hyena, Poli et al. 2023): a small sine network of the
- * position, times an exponential window: h[s][c] = net(features(s))[c] * exp(-s |decay_c| / (P-1)).
- * It depends on parameters alone, so decoding computes it once and keeps it. */
+/* Implicit long filters (Hyena, Poli et al. 2023): a small sine network of the position, times an
+ * exponential window: h[s][c] = net(features(s))[c] * exp(-s |decay_c| / (P-1)).
+ *
+ * Featurizer 8 computes its features. In the filters of the MAD benchmark (Poli et al. 2024) they
+ * are trained, all layers have one vector of frequencies, and a skip is added at lag 0. A filter
+ * depends on parameters alone, so decoding computes it once and keeps it. */
 #include "liv/internal.h"
 
 #include <math.h>
 #include <stdio.h>
 
+sr_filter sr_filter_of(const sr_class *class_, const sr_sizes *sizes) {
+    const int64_t d = sizes->width;
+    switch (class_->code.featurizer) {
+    case 8:
+        return (sr_filter){SR_AXIS_CHANNEL, d,     SR_FILTER_FEATURES,
+                           SR_FILTER_WIDTH, false, class_->code.sparsity == 2 ? sizes->window : 0};
+    case 20:
+        return (sr_filter){
+            SR_AXIS_CHANNEL, SR_HYENA_INNER * d, SR_HYENA_FEATURES, SR_HYENA_FILTER_WIDTH, true, 0};
+    case 21:
+        return (sr_filter){SR_AXIS_HEAD,
+                           d / sr_state_head_dim(sizes),
+                           SR_HYENA_FEATURES,
+                           SR_MH_HYENA_FILTER_WIDTH,
+                           true,
+                           0};
+    case 22:
+        return (sr_filter){
+            SR_AXIS_CHANNEL, d, SR_HYENA_FEATURES, SR_HYENA_EXPERTS_FILTER_WIDTH, true, 0};
+    default:
+        return (sr_filter){.channels = 0};
+    }
+}
+
+/* The features as a parameter, with Hyena's lowest frequency. */
+static sartor_status declare_positions(sr_declare *d, const sr_filter *f) {
+    sr_axis axis[] = {
+        {SR_AXIS_POSITION, SR_ALONG, SR_BETWEEN_OPEN, d->sizes->filter_length},
+        {SR_AXIS_FEATURE, SR_WRITES, SR_BETWEEN_LINEAR, f->features},
+    };
+    return sr_declare_tensor(d, SR_SLOT_FILTER_POSITIONS, "filter.positions", SR_REST,
+                             (sr_init){SR_INIT_POSITIONS, 1e-4, 0}, false, 2, axis);
+}
+
+/* The frequencies of a layer's sines, or the first layer's. */
+static sartor_status declare_frequencies(sr_declare *d, const sr_filter *f, int layer,
+                                         const char *name, const sr_axis *along) {
+    const sr_slot first = SR_SLOT_FILTER_IN + 2, slot = first + 3 * layer;
+    if (f->learned && layer > 0) {
+        d->unit->slot[d->branch][slot] = d->unit->slot[d->branch][first];
+        return SARTOR_OK;
+    }
+    sr_init init = {SR_INIT_CONSTANT, !f->learned && layer == 0 ? 10 : 1, 0};
+    return sr_declare_tensor(d, slot, f->learned ? "filter.freq" : name, SR_REST, init, false, 1,
+                             along);
+}
+
 sartor_status sr_filter_declare(sr_declare *d) {
-    sr_axis feature = {SR_AXIS_FEATURE, SR_READS, SR_BETWEEN_LINEAR, SR_FILTER_FEATURES};
-    sr_axis in = {SR_AXIS_RANK, SR_READS, SR_BETWEEN_OPEN, SR_FILTER_WIDTH};
-    sr_axis out = {SR_AXIS_RANK, SR_WRITES, SR_BETWEEN_OPEN, SR_FILTER_WIDTH};
-    sr_axis along = {SR_AXIS_RANK, SR_ALONG, SR_BETWEEN_OPEN, SR_FILTER_WIDTH};
+    const sr_filter f = sr_filter_of(d->unit->class_, d->sizes);
+    sr_axis feature = {SR_AXIS_FEATURE, SR_READS, SR_BETWEEN_LINEAR, f.features};
+    sr_axis in = {SR_AXIS_RANK, SR_READS, SR_BETWEEN_OPEN, f.width};
+    sr_axis out = {SR_AXIS_RANK, SR_WRITES, SR_BETWEEN_OPEN, f.width};
+    sr_axis along = {SR_AXIS_RANK, SR_ALONG, SR_BETWEEN_OPEN, f.width};
+    if (f.learned) SR_TRY(declare_positions(d, &f));
     for (int layer = 0; layer <= SR_FILTER_INNER; layer++) {
         sr_slot slot = (sr_slot)(SR_SLOT_FILTER_IN + 3 * layer);
         char name[32], level[16] = "in";
         if (layer > 0) snprintf(level, sizeof level, "%d", layer - 1);
-        double reach = 1 / sqrt((double)(layer == 0 ? SR_FILTER_FEATURES : SR_FILTER_WIDTH));
+        double reach = 1 / sqrt((double)(layer == 0 ? f.features : f.width));
         sr_init uniform = {SR_INIT_UNIFORM, reach, 0};
         snprintf(name, sizeof name, "filter.%s.weight", level);
         SR_TRY(sr_declare_tensor(d, slot, name, SR_REST, uniform, false, 2,
@@ -23,28 +75,28 @@ sartor_status sr_filter_declare(sr_declare *d) {
         snprintf(name, sizeof name, "filter.%s.bias", level);
         SR_TRY(sr_declare_tensor(d, slot + 1, name, SR_REST, uniform, false, 1, &along));
         snprintf(name, sizeof name, "filter.%s.freq", level);
-        SR_TRY(sr_declare_tensor(d, slot + 2, name, SR_REST,
-                                 (sr_init){SR_INIT_CONSTANT, layer == 0 ? 10 : 1, 0}, false, 1,
-                                 &along));
+        SR_TRY(declare_frequencies(d, &f, layer, name, &along));
     }
-    sr_axis channel = {SR_AXIS_CHANNEL, SR_WRITES, SR_BETWEEN_PRODUCT, d->sizes->width};
+    sr_axis channel = {f.axis, SR_WRITES, SR_BETWEEN_PRODUCT, f.channels};
     SR_TRY(sr_declare_tensor(d, SR_SLOT_FILTER_OUT, "filter.out.weight", SR_REST,
-                             (sr_init){SR_INIT_UNIFORM, 1 / sqrt(SR_FILTER_WIDTH), 0}, false, 2,
+                             (sr_init){SR_INIT_UNIFORM, 1 / sqrt((double)f.width), 0}, false, 2,
                              (sr_axis[]){channel, in}));
     channel.role = SR_ALONG;
+    if (f.learned)
+        SR_TRY(sr_declare_tensor(d, SR_SLOT_FILTER_SKIP, "filter.skip", SR_REST,
+                                 (sr_init){SR_INIT_NORMAL, 1, 0}, false, 1, &channel));
     return sr_declare_tensor(d, SR_SLOT_FILTER_DECAY, "filter.decay", SR_REST,
                              (sr_init){SR_INIT_LINEAR_RANGE, log(100) / 1.5, log(100) / 0.3}, false,
                              1, &channel);
 }
 
 static sr_value emit(sr_build *b, const sr_unit *u, int branch) {
+    const sr_filter f = sr_filter_of(u->class_, b->sizes);
     const int64_t length = b->sizes->filter_length;
     sr_graph *g = b->graph;
-    sr_attr filter = {.filter = {.features = SR_FILTER_FEATURES,
-                                 .period = length,
-                                 .length = length,
-                                 .band = u->class_->code.sparsity == 2 ? b->sizes->window : 0}};
-    sr_value z = sr_graph_op(g, "position_features", filter, NULL, NULL);
+    sr_attr filter = {.filter = {f.features, length, length, f.band}};
+    sr_value z = f.learned ? sr_weight(b, u, branch, SR_SLOT_FILTER_POSITIONS)
+                           : sr_graph_op(g, "position_features", filter, NULL, NULL);
     for (int layer = 0; layer <= SR_FILTER_INNER; layer++) {
         sr_slot slot = (sr_slot)(SR_SLOT_FILTER_IN + 3 * layer);
         sr_value in[3] = {z, sr_weight(b, u, branch, slot), SR_NO_VALUE};
@@ -53,32 +105,46 @@ static sr_value emit(sr_build *b, const sr_unit *u, int branch) {
         z = sr_graph_op(g, "sine", (sr_attr){.filter = {0}}, s, NULL);
     }
     sr_value last[3] = {z, sr_weight(b, u, branch, SR_SLOT_FILTER_OUT), SR_NO_VALUE};
-    sr_value h[2] = {sr_graph_op(g, "linear", (sr_attr){.linear = {1, true}}, last, NULL),
-                     sr_weight(b, u, branch, SR_SLOT_FILTER_DECAY)};
+    sr_value h[3] = {sr_graph_op(g, "linear", (sr_attr){.linear = {1, true}}, last, NULL),
+                     sr_weight(b, u, branch, SR_SLOT_FILTER_DECAY),
+                     f.learned ? sr_weight(b, u, branch, SR_SLOT_FILTER_SKIP) : SR_NO_VALUE};
     return sr_graph_op(g, "decay", filter, h, NULL);
 }
 
-/* Whether a unit's filter is one of its own: another class may band the same weights differently,
- * but weights are shared within one class only. */
-static bool own_filter(const sr_unit *u) {
-    return u->class_->code.featurizer == 8 && u->rest_owner == u->index;
+/* Filters that a unit has of its own: another class may band the same weights differently, but
+ * weights are shared within one class only. */
+static int own_filters(const sr_unit *u) {
+    const bool any = u->slot[0][SR_SLOT_FILTER_OUT] >= 0;
+    if (!any || u->rest_owner != u->index) return 0;
+    return u->class_->differential ? 2 : 1;
 }
-
-static int branches(const sr_unit *u) { return u->class_->differential ? 2 : 1; }
 
 int sr_unit_filters(const sr_unit *units, int n) {
     int count = 0;
-    for (int i = 0; i < n; i++) count += own_filter(&units[i]) ? branches(&units[i]) : 0;
+    for (int i = 0; i < n; i++) count += own_filters(&units[i]);
     return count;
 }
 
-sr_value sr_unit_filter(sr_build *b, int n, int index) {
+/* The unit and branch of filter `index`; NULL when there are fewer. */
+static const sr_unit *find_filter(const sr_unit *units, int n, int index, int *branch) {
     for (int i = 0; i < n; i++) {
-        if (!own_filter(&b->units[i])) continue;
-        if (index < branches(&b->units[i])) return emit(b, &b->units[i], index);
-        index -= branches(&b->units[i]);
+        *branch = index;
+        if (index < own_filters(&units[i])) return &units[i];
+        index -= own_filters(&units[i]);
     }
-    return -1;
+    return NULL;
+}
+
+int64_t sr_unit_filter_elements(const sr_sizes *sizes, const sr_unit *units, int n, int index) {
+    int branch;
+    const sr_unit *u = find_filter(units, n, index, &branch);
+    return u == NULL ? 0 : sizes->filter_length * sr_filter_of(u->class_, sizes).channels;
+}
+
+sr_value sr_unit_filter(sr_build *b, int n, int index) {
+    int branch;
+    const sr_unit *u = find_filter(b->units, n, index, &branch);
+    return u == NULL ? -1 : emit(b, u, branch);
 }
 
 /* The filter of a branch inside a model: emitted once per owner, or taken from outside. */
@@ -86,7 +152,7 @@ sr_value sr_filter_emit(sr_build *b, sr_unit *u, int branch) {
     sr_unit *owner = &b->units[u->rest_owner];
     if (owner != u) return owner->filter[branch];
     if (!b->external_filters) return u->filter[branch] = emit(b, u, branch);
-    int index = sr_unit_filters(b->units, u->index) + branch;
-    return u->filter[branch] =
-               sr_graph_external(b->graph, index, b->sizes->filter_length, b->sizes->width);
+    const int index = sr_unit_filters(b->units, u->index) + branch;
+    return u->filter[branch] = sr_graph_external(b->graph, index, b->sizes->filter_length,
+                                                 sr_filter_of(u->class_, b->sizes).channels);
 }

@@ -21,6 +21,19 @@ typedef struct sr_heads {
     int heads, kv_heads, head_dim;
 } sr_heads;
 sr_heads sr_unit_heads(const sr_class *class_, const sr_sizes *sizes);
+/* Channels of a recurrence or a convolution. */
+int64_t sr_unit_channels(const sr_class *class_, const sr_sizes *sizes);
+
+/* The long filter of a class, and the network that makes it. */
+typedef struct sr_filter {
+    sr_axis_kind axis; /* of its channels */
+    int64_t channels;  /* 0: the class has no long filter */
+    int64_t features;  /* of a position */
+    int64_t width;     /* of the layers */
+    bool learned;      /* trained features, one vector of frequencies for all layers, a skip */
+    int64_t band;      /* lags from here on are 0; 0: none */
+} sr_filter;
+sr_filter sr_filter_of(const sr_class *class_, const sr_sizes *sizes);
 
 /* Declaring: what a featurizer and an output projection say about one tensor. */
 typedef struct sr_declare {
@@ -54,6 +67,9 @@ typedef struct sr_family_builder {
 
 const sr_family_builder *sr_family_builder_of(const sr_class *class_);
 
+/* Units with a file of their own. */
+extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena;
+
 /* The paper's families, by operator code. */
 sartor_status sr_featurizer_declare(sr_declare *d);
 sr_groups sr_featurizer_emit(sr_build *b, sr_unit *u, int branch, sr_value n);
@@ -65,6 +81,8 @@ sr_value sr_token_mixing_emit(sr_build *b, sr_unit *u, int branch, const sr_grou
 
 /* Initial values of a matrix that multiplies. */
 #define SR_INIT_MATRIX ((sr_init){SR_INIT_NORMAL, 0.02, 0})
+/* And of a bias. */
+#define SR_INIT_ZERO ((sr_init){SR_INIT_CONSTANT, 0, 0})
 
 /* The residual stream as what a weight reads. */
 sr_axis sr_model_axis(const sr_declare *d);
@@ -83,6 +101,8 @@ sr_value sr_convolve(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_s
 sr_value sr_shared(sr_build *b, sr_unit *u, int branch, int feature, sr_value own);
 /* map(first) * second */
 sr_value sr_gate(sr_build *b, sr_value first, sr_value second, int map);
+/* x + bias */
+sr_value sr_bias(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias);
 
 static inline sr_value sr_weight(sr_build *b, const sr_unit *u, int branch, sr_slot slot) {
     return sr_graph_param(b->graph, u->slot[branch][slot], 1);

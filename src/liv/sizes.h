@@ -5,6 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What is made of the last residual stream. */
+typedef enum sr_head {
+    SR_HEAD_LANGUAGE, /* of every token: logits of the next one */
+    SR_HEAD_SEQUENCE  /* of the last token alone: logits of a whole sequence (model/head.h) */
+} sr_head;
+
 typedef struct sr_sizes {
     int64_t width;         /* channels of the residual stream */
     int64_t head_dim;      /* channels of a head; width is a multiple */
@@ -13,6 +19,7 @@ typedef struct sr_sizes {
     int64_t context;       /* longest sequence that training and evaluation cut */
     int64_t filter_length; /* of long convolutions; also the period of their positions */
     bool tied;             /* the embedding is the unembedding too */
+    sr_head head;
 } sr_sizes;
 
 /* Bounds that keep every product of sizes inside 64 bits. */
@@ -20,8 +27,13 @@ enum { SR_MAX_WIDTH = 1 << 16, SR_MAX_VOCAB = 1 << 24, SR_MAX_CONTEXT = 1 << 24 
 
 /* Hidden channels of GMemless: 8/3 of the width, rounded up to 16. */
 static inline int64_t sr_ff_width(int64_t width) { return ((8 * width + 2) / 3 + 15) / 16 * 16; }
+/* Hidden channels of MLP. */
+static inline int64_t sr_mlp_width(int64_t width) { return 4 * width; }
 /* Rank of Mamba's time step. */
 static inline int64_t sr_dt_rank(int64_t width) { return (width + 15) / 16; }
+
+/* Channels of a head (group) of a unit whose heads carry matrices. */
+static inline int64_t sr_state_head_dim(const sr_sizes *s) { return 2 * s->head_dim; }
 
 enum {
     SR_SHORT_TAPS = 3, /* GConv-1 and SA-2 */
@@ -30,6 +42,20 @@ enum {
     SR_FILTER_FEATURES = 1 + 2 * SR_FILTER_BANDS,
     SR_FILTER_WIDTH = 16,
     SR_FILTER_INNER = 2
+};
+/* The Hyena units of the MAD benchmark: the first has channels a multiple of the width, the second
+ * projects to a fraction of the channels that it uses. */
+enum {
+    SR_HYENA_INNER = 4,
+    SR_HYENA_FEATURES = 3,
+    SR_HYENA_FILTER_WIDTH = 4,
+    SR_MH_HYENA_TILES = 4,
+    SR_MH_HYENA_FILTER_WIDTH = 2,
+    SR_HYENA_EXPERTS_FILTER_WIDTH = 16
+};
+enum {
+    SR_EXPERTS = 8, /* of a mixture; the width is a multiple */
+    SR_ACTIVE_EXPERTS = 2
 };
 #define SR_NORM_EPSILON 1e-5
 #define SR_ROPE_BASE    10000.0

@@ -58,7 +58,7 @@ static sr_value semi_separable(sr_build *b, const sr_unit *u, int branch, const 
                       sr_weight(b, u, branch, SR_SLOT_DT_BIAS),
                       sr_weight(b, u, branch, SR_SLOT_D),
                       g->z};
-    int state[1] = {sr_graph_state(b->graph, b->sizes->width, states, false)};
+    int state[1] = {sr_graph_state(b->graph, sr_unit_channels(u->class_, b->sizes), states, false)};
     return sr_graph_op(b->graph, "scan", (sr_attr){.scan = {states}}, in, state);
 }
 

@@ -12,6 +12,10 @@ sr_heads sr_unit_heads(const sr_class *class_, const sr_sizes *sizes) {
     return (sr_heads){heads, heads / sr_code_kv_repeat(class_->code), (int)sizes->head_dim};
 }
 
+int64_t sr_unit_channels(const sr_class *class_, const sr_sizes *sizes) {
+    return sr_code_expand(class_->code) * sizes->width;
+}
+
 static sartor_status attention_check(sartor_context *ctx, const sr_class *class_,
                                      const sr_sizes *sizes) {
     const int64_t d = sizes->width, h = sizes->head_dim, repeat = sr_code_kv_repeat(class_->code);
@@ -87,11 +91,12 @@ static sr_value compose(sr_build *b, sr_unit *u, int branch, sr_value n) {
 
 static sr_axis values(const sr_class *c, const sr_sizes *s) {
     sr_heads h = sr_unit_heads(c, s);
-    return (sr_axis){SR_AXIS_VALUE, SR_READS, SR_BETWEEN_LINEAR, (int64_t)h.heads * h.head_dim};
+    return (sr_axis){SR_AXIS_VALUE, SR_READS,
+                     sr_code_biases(c->code) ? SR_BETWEEN_OPEN : SR_BETWEEN_LINEAR,
+                     (int64_t)h.heads * h.head_dim};
 }
 static sr_axis channels(const sr_class *c, const sr_sizes *s) {
-    (void)c;
-    return (sr_axis){SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_PRODUCT, s->width};
+    return (sr_axis){SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_PRODUCT, sr_unit_channels(c, s)};
 }
 static sr_axis hidden(const sr_class *c, const sr_sizes *s) {
     return (sr_axis){SR_AXIS_FF, SR_READS,
@@ -105,10 +110,10 @@ static const sr_family_builder attention = {attention_check, attention_declare, 
 
 const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
     static const sr_family_builder *const builders[] = {
-        [SR_FAMILY_SA] = &attention,
-        [SR_FAMILY_REC] = &diagonal,
-        [SR_FAMILY_GCONV] = &diagonal,
-        [SR_FAMILY_GMEMLESS] = &memoryless,
+        [SR_FAMILY_SA] = &attention,          [SR_FAMILY_REC] = &diagonal,
+        [SR_FAMILY_GCONV] = &diagonal,        [SR_FAMILY_GMEMLESS] = &memoryless,
+        [SR_FAMILY_MLP] = &sr_family_mlp,     [SR_FAMILY_MOE] = &sr_family_moe,
+        [SR_FAMILY_HYENA] = &sr_family_hyena,
     };
     return builders[class_->family];
 }
@@ -118,14 +123,19 @@ sartor_status sr_unit_check(sartor_context *ctx, const sr_class *class_, const s
     return f->check != NULL ? f->check(ctx, class_, sizes) : SARTOR_OK;
 }
 
-/* Channel mixing: every unit is projected back to the residual stream by a matrix of its own. */
+/* Channel mixing: every unit is projected back to the residual stream by a matrix of its own, some
+ * with a bias. */
 static sartor_status out_declare(sr_declare *d) {
     const sr_class *c = d->unit->class_;
     sr_axis model = {SR_AXIS_MODEL, SR_WRITES, SR_BETWEEN_NORM, d->sizes->width};
     sr_axis from = sr_family_builder_of(c)->out(c, d->sizes);
     sr_init init = {SR_INIT_NORMAL, 0.02 / sqrt((double)d->livs), 0};
-    return sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 2,
-                             (sr_axis[]){model, from});
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 2,
+                             (sr_axis[]){model, from}));
+    if (!sr_code_biases(c->code)) return SARTOR_OK;
+    model.role = SR_ALONG;
+    return sr_declare_tensor(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN, SR_INIT_ZERO, false, 1,
+                             &model);
 }
 
 sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_sizes *sizes,
@@ -173,6 +183,7 @@ sr_value sr_unit_emit(sr_build *b, int i, sr_value x) {
                            sr_weight(b, u, branch, SR_SLOT_OUT), x};
         x = sr_graph_op(b->graph, "linear", (sr_attr){.linear = {branch == 0 ? 1 : -1, true}}, out,
                         NULL);
+        if (u->slot[branch][SR_SLOT_OUT_BIAS] >= 0) x = sr_bias(b, u, branch, x, SR_SLOT_OUT_BIAS);
     }
     return x;
 }

@@ -32,8 +32,11 @@ typedef enum sr_slot {
     SR_SLOT_FILTER_LAST = SR_SLOT_FILTER_IN + 3 * (1 + SR_FILTER_INNER) - 1,
     SR_SLOT_FILTER_OUT,
     SR_SLOT_FILTER_DECAY,
+    SR_SLOT_FILTER_POSITIONS,
+    SR_SLOT_FILTER_SKIP,
     SR_SLOT_ROPE,
     SR_SLOT_OUT,
+    SR_SLOT_OUT_BIAS,
     SR_SLOT_OWN, /* and the next SR_OWN_SLOTS - 1: what a family of its own file names */
     SR_SLOTS = SR_SLOT_OWN + 20
 } sr_slot;
@@ -88,8 +91,10 @@ sr_value sr_unit_emit(sr_build *b, int i, sr_value x);
 /* Emits the cache writes, after all units. */
 void sr_unit_emit_late(sr_build *b);
 
-/* Long filters: how many different ones the model has, and the emission of number `index`. */
+/* Long filters: how many different ones the model has, and of number `index` its elements
+ * (filter_length rows) and its emission. */
 int sr_unit_filters(const sr_unit *units, int n);
+int64_t sr_unit_filter_elements(const sr_sizes *sizes, const sr_unit *units, int n, int index);
 sr_value sr_unit_filter(sr_build *b, int n, int index);
 
 #endif

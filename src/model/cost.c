@@ -10,10 +10,11 @@ sartor_status sr_model_cost(sartor_context *ctx, sr_model *m, sr_cost *cost) {
     SR_TRY(sr_model_build(ctx, m, &options, SR_GRAPH_LOSS, m->sizes.context, &g));
     cost->flops_per_token = sr_graph_flops(g.graph) / (double)m->sizes.context;
     sr_model_graph_destroy(&g);
+    cost->cache_bytes = 0;
+    if (m->sizes.head == SR_HEAD_SEQUENCE) return SARTOR_OK; /* it does not decode */
     options.length = 1;
     options.decode = true;
     SR_TRY(sr_model_build(ctx, m, &options, SR_GRAPH_NEXT, m->sizes.context, &g));
-    cost->cache_bytes = 0;
     for (int i = 0; i < sr_graph_states(g.graph); i++)
         cost->cache_bytes += sr_graph_state_bytes(g.graph, i, SR_F16);
     sr_model_graph_destroy(&g);

@@ -56,9 +56,10 @@ static int64_t rounded_bytes(const sr_decoder *d) {
     return d->options.numbers == SR_FAST_BF16 ? d->model->schema.elements * 2 : 0;
 }
 
-/* Of one ready-made filter (sr_model_build_filters()). */
-static int64_t filter_bytes(const sr_decoder *d) {
-    return d->model->sizes.filter_length * d->model->sizes.width * (int64_t)sizeof(float);
+/* Of ready-made filter i (sr_model_build_filters()). */
+static int64_t filter_bytes(const sr_decoder *d, int i) {
+    const sr_model *m = d->model;
+    return sr_unit_filter_elements(&m->sizes, m->units, m->genome.n, i) * (int64_t)sizeof(float);
 }
 
 static int64_t bytes_of_state(const sr_decoder *d, int i) {
@@ -102,8 +103,9 @@ sartor_status sr_decoder_plan_bytes(sartor_context *ctx, sr_model *model,
         n -= chunk_lengths[k];
     }
     if (status == SARTOR_OK) {
-        *bytes = weight_bytes(d) + rounded_bytes(d) + arena_needed(d) +
-                 sr_unit_filters(model->units, model->genome.n) * filter_bytes(d);
+        *bytes = weight_bytes(d) + rounded_bytes(d) + arena_needed(d);
+        for (int i = 0; i < sr_unit_filters(model->units, model->genome.n); i++)
+            *bytes += filter_bytes(d, i);
         for (int i = 0; i < sr_graph_states(d->chunk[STEP].graph); i++)
             *bytes += bytes_of_state(d, i);
     }
@@ -157,9 +159,10 @@ static sartor_status make_filters(sartor_context *ctx, sr_decoder *d) {
         sr_graph_forward(graph, 0);
     }
     for (int i = 0; i < d->filters && status == SARTOR_OK; i++) {
-        status = hold(ctx, d, filter_bytes(d), "filters", &d->filter[i]);
+        const int64_t bytes = filter_bytes(d, i);
+        status = hold(ctx, d, bytes, "filters", &d->filter[i]);
         if (status == SARTOR_OK)
-            memcpy(d->filter[i], sr_graph_view(graph, values[i]).data, (size_t)filter_bytes(d));
+            memcpy(d->filter[i], sr_graph_view(graph, values[i]).data, (size_t)bytes);
     }
     sr_graph_destroy(&graph);
     free(arena);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { NAME = SR_PARAM_NAME + 32 };
-static const char tokenizer_tensor[] = "tokenizer";
+static const char tokenizer_tensor[] = "tokenizer", sequence_head[] = "sequence";
 
 static int shape_of(const sr_param *p, int64_t dims[2]) {
     dims[0] = p->rows;
@@ -35,6 +35,8 @@ static char *architecture_json(const sr_model *m) {
                              "vocab", (json_int_t)s->vocab, "context", (json_int_t)s->context,
                              "filter_length", (json_int_t)s->filter_length, "tied", (int)s->tied);
     free(genome);
+    if (root != NULL && s->head == SR_HEAD_SEQUENCE) /* a language model has no such key */
+        (void)json_object_set_new(root, "head", json_string(sequence_head));
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;
@@ -115,13 +117,21 @@ static sartor_status read_architecture(sartor_context *ctx, const char *path, co
                          "width", &width, "head_dim", &head_dim, "window", &window, "vocab", &vocab,
                          "context", &context, "filter_length", &filter, "tied", &tied) != 0)
         status = sr_fail(ctx, SARTOR_FORMAT, "%s: its sartor metadata lacks a size", path);
+    const json_t *head = json_object_get(root, "head");
+    if (status == SARTOR_OK && head != NULL &&
+        (json_string_value(head) == NULL || strcmp(json_string_value(head), sequence_head) != 0))
+        status = sr_fail(ctx, SARTOR_FORMAT, "%s: a kind of model that this program does not know",
+                         path);
     sr_genome *genome = NULL;
     if (status == SARTOR_OK)
         status = sr_alloc(ctx, 1, sizeof *genome, "a genome", (void **)&genome);
     if (status == SARTOR_OK)
         status = sr_genome_parse(ctx, genome_text, strlen(genome_text), genome);
     if (status == SARTOR_OK) {
-        sr_sizes sizes = {width, head_dim, window, vocab, context, filter, tied};
+        sr_sizes sizes = {
+            width,   head_dim, window, vocab,
+            context, filter,   tied,   head != NULL ? SR_HEAD_SEQUENCE : SR_HEAD_LANGUAGE,
+        };
         status = sr_model_create(ctx, genome, &sizes, model);
     }
     if (genome_text != NULL && status != SARTOR_OK) status = sr_fail_in(ctx, status, "%s", path);

@@ -20,6 +20,9 @@ static sartor_status check_sizes(sartor_context *ctx, const sr_genome *genome, c
             return sr_fail(ctx, SARTOR_INVALID,
                            "%s is %" PRId64 ", expected %" PRId64 " to %" PRId64, bounds[i].name,
                            bounds[i].value, bounds[i].low, bounds[i].high);
+    if (s->head == SR_HEAD_SEQUENCE && s->width % 2 != 0)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "width is %" PRId64 ", a sequence head needs an even one", s->width);
     for (int i = 0; i < genome->n; i++) {
         sartor_status status = sr_unit_check(ctx, sr_class_get(genome->liv[i].liv_class), s);
         if (status != SARTOR_OK) return sr_fail_in(ctx, status, "LIV %d", i + 1);
@@ -69,6 +72,8 @@ static sartor_status declare(sartor_context *ctx, sr_model *m) {
     norm.axis[0] = (sr_axis){SR_AXIS_MODEL, SR_ALONG, SR_BETWEEN_NORM, m->sizes.width};
     m->norm = sr_schema_add(ctx, &m->schema, &norm);
     if (m->norm < 0) return SARTOR_MEMORY;
+    if (m->sizes.head == SR_HEAD_SEQUENCE)
+        SR_TRY(sr_head_declare(ctx, &m->schema, &m->sizes, &m->head));
     m->unembed =
         m->sizes.tied ? m->embed : add_matrix(ctx, &m->schema, "unembed.weight", &m->sizes, false);
     return m->unembed < 0 ? SARTOR_MEMORY : SARTOR_OK;
@@ -114,8 +119,9 @@ void sr_model_init(sr_model *m, uint64_t seed) { sr_schema_init(&m->schema, seed
 void sr_sizes_print(const sr_sizes *s, char text[SR_SIZES_TEXT]) {
     snprintf(text, SR_SIZES_TEXT,
              "width=%" PRId64 " head_dim=%" PRId64 " window=%" PRId64 " vocab=%" PRId64
-             " context=%" PRId64 " filter_length=%" PRId64 " tied=%d",
-             s->width, s->head_dim, s->window, s->vocab, s->context, s->filter_length, s->tied);
+             " context=%" PRId64 " filter_length=%" PRId64 " tied=%d%s",
+             s->width, s->head_dim, s->window, s->vocab, s->context, s->filter_length, s->tied,
+             s->head == SR_HEAD_SEQUENCE ? " head=sequence" : "");
 }
 
 /* tokens -> final norm */
@@ -133,9 +139,33 @@ static sr_value emit_norm(sr_model *m, sr_graph *g, sr_value x) {
     return sr_graph_op(g, "rmsnorm", (sr_attr){.norm = {SR_NORM_EPSILON}}, norm, NULL);
 }
 
+/* stream -> what the purpose wants */
+static sr_value emit_head(sr_model *m, sr_graph *g, sr_graph_purpose purpose, sr_value x,
+                          sr_value targets) {
+    const bool sequence = m->sizes.head == SR_HEAD_SEQUENCE;
+    const sr_attr none = {.filter = {0}};
+    if (purpose == SR_GRAPH_NEXT) x = sr_graph_op(g, "tail", none, &x, NULL);
+    if (sequence) x = sr_head_emit(&m->head, g, x);
+    sr_value h = emit_norm(m, g, x), w = sr_graph_param(g, m->unembed, 1);
+    sr_value bias = sequence ? sr_graph_param(g, m->head.unembed_bias, 1) : SR_NO_VALUE;
+    if (purpose == SR_GRAPH_LOSS || purpose == SR_GRAPH_SCORE) {
+        sr_value in[4] = {h, w, targets, bias};
+        return sr_graph_op(g, purpose == SR_GRAPH_LOSS ? "unembed_loss" : "unembed_score", none, in,
+                           NULL);
+    }
+    sr_value in[3] = {h, w, SR_NO_VALUE};
+    sr_value logits = sr_graph_op(g, "linear", (sr_attr){.linear = {1, true}}, in, NULL);
+    if (!sequence) return logits;
+    sr_value biased[2] = {logits, bias};
+    return sr_graph_op(g, "activate", (sr_attr){.activate = {SR_MAP_NONE}}, biased, NULL);
+}
+
 sartor_status sr_model_build(sartor_context *ctx, sr_model *m, const sr_graph_options *options,
                              sr_graph_purpose purpose, int64_t context, sr_model_graph *out) {
     *out = (sr_model_graph){NULL, -1, -1, -1};
+    if (m->sizes.head == SR_HEAD_SEQUENCE && (purpose == SR_GRAPH_NEXT || options->decode))
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "this model maps a sequence to a sequence: it has no next token");
     SR_TRY(sr_graph_create(ctx, &m->schema, options, &out->graph));
     sr_graph *g = out->graph;
     sr_build b = {.graph = g,
@@ -149,18 +179,8 @@ sartor_status sr_model_build(sartor_context *ctx, sr_model *m, const sr_graph_op
     if (status == SARTOR_OK) {
         sr_unit_plan_caches(&m->sizes, m->units, m->genome.n, context);
         out->ids = sr_graph_ids(g);
-        if (purpose == SR_GRAPH_LOSS) out->targets = sr_graph_ids(g);
-        sr_value x = emit_body(m, &b, out->ids);
-        if (purpose == SR_GRAPH_NEXT)
-            x = sr_graph_op(g, "tail", (sr_attr){.filter = {0}}, &x, NULL);
-        sr_value h = emit_norm(m, g, x), w = sr_graph_param(g, m->unembed, 1);
-        if (purpose == SR_GRAPH_LOSS) {
-            sr_value in[3] = {h, w, out->targets};
-            out->out = sr_graph_op(g, "unembed_loss", (sr_attr){.filter = {0}}, in, NULL);
-        } else {
-            sr_value in[3] = {h, w, SR_NO_VALUE};
-            out->out = sr_graph_op(g, "linear", (sr_attr){.linear = {1, true}}, in, NULL);
-        }
+        if (purpose == SR_GRAPH_LOSS || purpose == SR_GRAPH_SCORE) out->targets = sr_graph_ids(g);
+        out->out = emit_head(m, g, purpose, emit_body(m, &b, out->ids), out->targets);
         sr_graph_output(g, out->out);
         status = sr_graph_plan(g);
     }

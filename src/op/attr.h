@@ -6,14 +6,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Entrywise maps; the numbers are those of the nonlinearity field of an operator code (STAR). */
+/* Entrywise maps. The first six are the nonlinearity field of an operator code: 1 to 4 STAR's. */
 typedef enum sr_map_kind {
     SR_MAP_NONE = 1,
-    SR_MAP_SOFTMAX = 2,
+    SR_MAP_SOFTMAX = 2, /* of attention; not entrywise */
     SR_MAP_RELU = 3,
-    SR_MAP_SWISH = 4
+    SR_MAP_SWISH = 4,     /* x sigmoid(x) */
+    SR_MAP_GELU_TANH = 5, /* x / 2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+    SR_MAP_RELU2 = 6,     /* max(x, 0)^2 */
+    SR_MAP_GELU = 7,      /* x / 2 (1 + erf(x / sqrt(2))) */
+    SR_MAP_SIGMOID = 8,
+    SR_MAP_TANH = 9
 } sr_map_kind;
 
+static inline bool sr_map_is_entrywise(sr_map_kind map) {
+    return map >= SR_MAP_NONE && map <= SR_MAP_TANH && map != SR_MAP_SOFTMAX;
+}
 /* What a state decays by: nothing, one factor per head, one per key channel. */
 typedef enum sr_decay { SR_DECAY_NONE, SR_DECAY_HEAD, SR_DECAY_KEY } sr_decay;
 
@@ -46,6 +54,13 @@ typedef union sr_attr {
     struct {
         sr_map_kind map; /* of the first factor */
     } gate;
+    struct {
+        sr_map_kind map;
+    } activate;
+    struct {
+        int experts, active;
+        bool top; /* those that are not active have no weight; false: that of a score of 0 */
+    } route;
     struct {
         int states; /* N, per channel */
     } scan;

@@ -13,17 +13,25 @@
     X(rope) \
     X(linear) \
     X(unembed_loss) \
+    X(unembed_score) \
     X(tail) \
+    X(positions) \
     X(position_features) \
     X(sine) \
     X(decay) \
     X(conv) \
     X(embed) \
     X(gate) \
+    X(activate) \
+    X(bias) \
+    X(route) \
+    X(mix) \
+    X(spread) \
     X(gated_conv) \
     X(scan) \
     X(delta_rule) \
     X(long_conv) \
+    X(toeplitz_attention) \
     X(gated_linear) \
     X(feature_map) \
     X(softplus) \

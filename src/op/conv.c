@@ -1,6 +1,10 @@
 /* conv: y[t] = f(sum over k of w[k] x[t - (taps-1) + k] + bias), per channel: a short depthwise
- * causal convolution, f = identity or SiLU. The state is a ring of the last taps - 1 rows of x. */
+ * causal convolution, f = identity or SiLU. There may be a multiple of x's channels: channel j of
+ * the result then reads channel j modulo the columns of x. The state is a ring of the last taps - 1
+ * rows of x. */
 #include "op/taps.h"
+
+#include <inttypes.h>
 
 SR_DECLARE(conv_forward)
 SR_DECLARE(conv_backward)
@@ -9,15 +13,18 @@ static sartor_status check(sartor_context *ctx, sr_call *c) {
     int taps = c->attr.conv.taps;
     if (taps < 1 || taps > SR_MAX_TAPS)
         return sr_fail(ctx, SARTOR_INVALID, "conv: %d taps, expected 1 to %d", taps, SR_MAX_TAPS);
-    SR_TRY(sr_expect_shape(ctx, "conv", "weight", &c->in[1], c->in[0].cols, taps));
-    if (c->in[2].cols > 0)
-        SR_TRY(sr_expect_shape(ctx, "conv", "bias", &c->in[2], 1, c->in[0].cols));
-    sr_set_out(c, c->in[0].rows, c->in[0].cols, SR_ACT);
+    const int64_t d = c->in[0].cols, rows = c->in[1].rows, channels = rows < d ? d : rows / d * d;
+    SR_TRY(sr_expect_shape(ctx, "conv", "weight", &c->in[1], channels, taps));
+    if (c->in[2].cols > 0) SR_TRY(sr_expect_shape(ctx, "conv", "bias", &c->in[2], 1, channels));
+    if (c->state[0].capacity > 0 && c->state[0].width != d)
+        return sr_fail(ctx, SARTOR_INVALID, "conv: state is %" PRId64 " wide, expected %" PRId64,
+                       c->state[0].width, d);
+    sr_set_out(c, c->in[0].rows, channels, SR_ACT);
     return SARTOR_OK;
 }
 
 static double flops(const sr_call *c) {
-    return 2.0 * (double)c->in[0].rows * (double)c->in[0].cols * c->attr.conv.taps;
+    return 2.0 * (double)c->in[0].rows * (double)c->in[1].rows * c->attr.conv.taps;
 }
 
 const sr_op sr_op_conv = {

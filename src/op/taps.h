@@ -16,11 +16,16 @@ static inline int64_t sr_taps_groups(const sr_call *c) {
     return groups < blocks ? groups : blocks;
 }
 
+/* How often the input channels are repeated: output channel m * d + j reads input channel j. */
+static inline int64_t sr_taps_tiles(const sr_call *c) { return c->out.cols / c->in[0].cols; }
+
 /* Transposed weights; backward also, per thread, the last taps - 1 inputs and gradients, and
  * partial sums of the parameters' gradients. */
 static inline int64_t sr_taps_scratch(const sr_call *c, bool backward) {
-    int64_t taps = c->attr.conv.taps, rows = taps + (backward ? c->threads * (3 * taps - 1) : 0);
-    return rows * sr_taps_padded(c->in[0].cols) * (int64_t)sizeof(float);
+    const int64_t taps = c->attr.conv.taps, tiles = sr_taps_tiles(c);
+    const int64_t own = taps - 1 + tiles * 2 * taps;
+    return (taps * tiles + (backward ? c->threads * own : 0)) * sr_taps_padded(c->in[0].cols) *
+           (int64_t)sizeof(float);
 }
 
 #endif

@@ -1,4 +1,5 @@
-/* How `unembed_loss` cuts its work: a block of tokens whose logits stay in the cache. */
+/* How `unembed_loss` and `unembed_score` cut their work: a block of tokens whose logits stay in the
+ * cache. Where some tokens are not scored, blocks are made of copies of those that are. */
 #ifndef SR_OP_UNEMBED_LOSS_H
 #define SR_OP_UNEMBED_LOSS_H
 
@@ -7,6 +8,9 @@
 
 enum { SR_LOSS_BLOCK_BYTES = 4 << 20 };
 
+/* Inputs of both operators. */
+enum { SR_LOSS_H, SR_LOSS_W, SR_LOSS_TARGET, SR_LOSS_BIAS, SR_LOSS_INPUTS };
+
 /* Tokens per block: their f32 logits fill about SR_LOSS_BLOCK_BYTES. */
 static inline int64_t sr_loss_block(const sr_call *c) {
     int64_t rows = SR_LOSS_BLOCK_BYTES / 4 / c->in[1].rows / 16 * 16;
@@ -14,21 +18,30 @@ static inline int64_t sr_loss_block(const sr_call *c) {
     return rows < c->in[0].rows ? rows : c->in[0].rows;
 }
 
-/* Bytes of one block of logits, and, in bf16 mode, of their gradient beside it. */
+/* Bytes of one block of logits; in bf16 mode, of their gradient beside it; of one block of gathered
+ * tokens; of the numbers of all scored tokens. In the scratch they lie in this order, the
+ * scratchpad of the products behind them. */
 static inline int64_t sr_loss_logits_bytes(const sr_call *c) {
     return (sr_loss_block(c) * c->in[1].rows * 4 + 63) / 64 * 64;
 }
 static inline int64_t sr_loss_gradient_bytes(const sr_call *c) {
     return c->in[0].type == SR_BF16 ? (sr_loss_block(c) * c->in[1].rows * 2 + 63) / 64 * 64 : 0;
 }
+static inline int64_t sr_loss_gathered_bytes(const sr_call *c) {
+    int64_t size = (int64_t)sr_dtype_bytes(c->in[0].type);
+    return (sr_loss_block(c) * c->in[0].cols * size + 63) / 64 * 64;
+}
+static inline int64_t sr_loss_list_bytes(const sr_call *c) {
+    return (c->in[0].rows * (int64_t)sizeof(int32_t) + 63) / 64 * 64;
+}
 
 /* logits = h W^T; dh = g W; dW (+)= g^T h, for `rows` tokens. */
-static inline sr_matmul sr_loss_logits(const sr_call *c, int64_t rows) {
+static inline sr_matmul sr_loss_logits(const sr_call *c, int64_t rows, int64_t h_stride) {
     const sr_view *h = &c->in[0], *w = &c->in[1];
     return (sr_matmul){.m = rows,
                        .n = w->rows,
                        .k = h->cols,
-                       .a_stride = h->stride,
+                       .a_stride = h_stride,
                        .b_stride = w->stride,
                        .c_stride = w->rows,
                        .type = h->type,
@@ -49,13 +62,14 @@ static inline sr_matmul sr_loss_dh(const sr_call *c, int64_t rows, int64_t dh_st
                        .add = add,
                        .sign = 1};
 }
-static inline sr_matmul sr_loss_dw(const sr_call *c, int64_t rows, int64_t dw_stride, bool add) {
+static inline sr_matmul sr_loss_dw(const sr_call *c, int64_t rows, int64_t h_stride,
+                                   int64_t dw_stride, bool add) {
     const sr_view *h = &c->in[0], *w = &c->in[1];
     return (sr_matmul){.m = w->rows,
                        .n = h->cols,
                        .k = rows,
                        .a_stride = w->rows,
-                       .b_stride = h->stride,
+                       .b_stride = h_stride,
                        .c_stride = dw_stride,
                        .type = h->type,
                        .c_type = SR_F32,
@@ -63,5 +77,11 @@ static inline sr_matmul sr_loss_dw(const sr_call *c, int64_t rows, int64_t dw_st
                        .add = add,
                        .sign = 1};
 }
+
+/* What the tables of both operators share. */
+sartor_status sr_loss_check(sartor_context *ctx, const char *op, const sr_call *call);
+double sr_loss_flops(const sr_call *call);
+int64_t sr_loss_scratch(const sr_call *call, bool backward);
+sartor_status sr_loss_prepare(sartor_context *ctx, const sr_call *call, bool backward);
 
 #endif

@@ -361,7 +361,8 @@ static sartor_status check(sartor_context *ctx, const sartor_finals_options *o) 
 static sartor_status prepare(sartor_context *ctx, const sartor_finals_options *o, sr_study *study,
                              sr_search *search, int *threads) {
     SR_TRY(sr_search_open(ctx, study, search));
-    SR_TRY(sr_search_text(ctx, study, search, SR_TEST)); /* there, and its tokens made once */
+    SR_TRY(sr_study_text_open(ctx, study, &search->text,
+                              SR_TEST)); /* there, and its tokens made once */
     choosing c = {.ctx = ctx, .study = study, .search = search};
     sartor_status status = make_finals(&c, o);
     json_decref(c.members);
@@ -392,9 +393,13 @@ sartor_status sartor_finals(sartor_context *ctx, const sartor_finals_options *o,
         search != NULL ? prepare(ctx, o, study, search, &threads) : sr_no_memory(ctx);
     sr_study_close(&study);
     if (status == SARTOR_OK)
-        status =
-            sr_search_supervise(ctx, o->study, o->program, sr_search_workers(o->workers, threads),
-                                false, true, o->progress, o->progress_user);
+        status = sr_supervise_progress(
+            ctx,
+            &(sr_local_options){.study = o->study,
+                                .program = o->program,
+                                .workers = sr_local_workers(o->workers, threads),
+                                .jobs_only = true},
+            o->progress, o->progress_user);
     if (status == SARTOR_OK) status = answer(ctx, o->study, search, json);
     if (search != NULL) sr_search_close(search);
     free(search);

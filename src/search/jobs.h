@@ -3,6 +3,7 @@
 #define SR_SEARCH_JOBS_H
 
 #include "search/search.h"
+#include "study/training.h"
 
 typedef struct sr_training {
     const char *genome;
@@ -14,12 +15,6 @@ typedef struct sr_training {
  * and leaves the curve in search->curve. */
 sartor_status sr_train_job(sartor_context *ctx, sr_worker *worker, sr_search *search,
                            const sr_job *job, const sr_training *training, sartor_measure *measure);
-/* Points [[step, tokens, loss, bpb]] as rows, inside a transaction. */
-sartor_status sr_curve_store(sartor_context *ctx, sr_study *study, int64_t job,
-                             const json_t *curve);
-
-/* A folder with all that is in it; what cannot be removed stays. */
-void sr_remove_folder(const char *path);
 
 sartor_status sr_trial_run(sartor_context *ctx, sr_worker *worker, void *user, const sr_job *job,
                            json_t **result);

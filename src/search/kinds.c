@@ -138,7 +138,7 @@ sartor_status sr_final_run(sartor_context *ctx, sr_worker *worker, void *user, c
     sr_search *search = user;
     const sr_search_settings *s = &search->settings;
     sr_study *study = sr_worker_study(worker);
-    SR_TRY(sr_search_text(ctx, study, search, SR_TRAIN | SR_VAL | SR_TEST));
+    SR_TRY(sr_study_text_open(ctx, study, &search->text, SR_TRAIN | SR_VAL | SR_TEST));
     sr_training training = {.genome = spec_genome(job),
                             .tokens = json_integer_value(json_object_get(job->spec, "tokens")),
                             .seed =
@@ -150,7 +150,7 @@ sartor_status sr_final_run(sartor_context *ctx, sr_worker *worker, void *user, c
     sartor_model *model = NULL;
     sartor_status status = path != NULL ? sartor_model_load(ctx, path, &model) : sr_no_memory(ctx);
     if (status == SARTOR_OK)
-        status = sr_measure_tokens(ctx, model->model, model->tokenizer, &search->corpus.test,
+        status = sr_measure_tokens(ctx, model->model, model->tokenizer, &search->text.corpus.test,
                                    &(sr_measure_options){.batch = s->batch,
                                                          .context = s->sizes.context,
                                                          .numbers = sr_numbers_from(s->precision),

@@ -69,14 +69,14 @@ sartor_status sr_plan_disk(sartor_context *ctx, const sartor_search_options *o,
     *bytes = 0;
     if (!sr_search_needs(s, SR_TRAINED)) return SARTOR_OK;
     SR_TRY(largest(ctx, s, &training, &elements));
-    *bytes = disk(o, elements, count_trials(o, s), sr_search_workers(o->workers, o->threads));
+    *bytes = disk(o, elements, count_trials(o, s), sr_local_workers(o->workers, o->threads));
     return SARTOR_OK;
 }
 
 static sartor_status estimate(sartor_context *ctx, const sartor_search_options *o,
                               const sr_search_settings *s, sartor_search_plan *plan) {
     int64_t elements;
-    int workers = sr_search_workers(o->workers, o->threads);
+    int workers = sr_local_workers(o->workers, o->threads);
     plan->trials = count_trials(o, s);
     SR_TRY(largest(ctx, s, &plan->largest_trial_bytes, &elements));
     plan->memory_bytes = plan->largest_trial_bytes * workers;

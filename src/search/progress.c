@@ -1,5 +1,6 @@
 #include "search/progress.h"
 
+#include "study/progress.h"
 #include "study/sql.h"
 
 #include <math.h>
@@ -30,45 +31,6 @@ static sartor_status read_best(sartor_context *ctx, sr_study *study, sr_progress
     return SARTOR_OK;
 }
 
-/* The job that has run longest. */
-static sartor_status read_running(sartor_context *ctx, sr_study *study, char kind[32],
-                                  sartor_study_progress *p) {
-    sr_query rows;
-    SR_TRY(sr_sql(ctx, study, &rows,
-                  "SELECT kind, step, steps, loss FROM job WHERE state = 'running'"
-                  " ORDER BY started LIMIT 1",
-                  ""));
-    p->loss = NAN;
-    if (sr_next(&rows)) {
-        snprintf(kind, 32, "%.31s", sr_text(&rows, 0));
-        p->kind = kind;
-        p->step = sr_int(&rows, 1);
-        p->steps = sr_int(&rows, 2);
-        p->loss = sr_real(&rows, 3);
-    }
-    return sr_done(&rows);
-}
-
-/* Work left in seconds of one worker: what is open, less what of it is done, and generations to
- * come at the size of the mean one so far. */
-static sartor_status read_left(sartor_context *ctx, sr_study *study, const sr_progress_watch *w,
-                               sartor_study_progress *p) {
-    double expected, spent, open;
-    SR_TRY(read_number(ctx, study, "SELECT total(cost) FROM job WHERE state = 'done'", &expected));
-    SR_TRY(read_number(ctx, study, "SELECT total(seconds) FROM job WHERE state = 'done'", &spent));
-    SR_TRY(read_number(ctx, study,
-                       "SELECT total(cost * (1 - CASE WHEN steps > 0 THEN 1.0 * step / steps ELSE"
-                       " 0 END)) FROM job WHERE state IN ('waiting', 'running')",
-                       &open));
-    p->seconds_left = NAN;
-    if (!(expected > 0) || p->done == 0) return SARTOR_OK;
-    double all = expected + open, trials = (double)(p->done + p->running + p->waiting + p->failed);
-    double later = (double)p->trials - trials;
-    if (later > 0) open += later * all / trials;
-    p->seconds_left = open * spent / expected / (w->workers > 0 ? w->workers : 1);
-    return SARTOR_OK;
-}
-
 static sartor_status read_all(sartor_context *ctx, sr_study *study, sr_progress_watch *w,
                               char kind[32], sartor_study_progress *p) {
     double x;
@@ -96,14 +58,21 @@ static sartor_status read_all(sartor_context *ctx, sr_study *study, sr_progress_
                      (g == 0 ? 1 : p->generations - 1);
     if (w->seen != c.done) SR_TRY(read_best(ctx, study, w));
     w->seen = c.done;
-    SR_TRY(read_running(ctx, study, kind, p));
-    return read_left(ctx, study, w, p);
+    SR_TRY(sr_progress_running(ctx, study, kind, p));
+    return sr_progress_left(ctx, study, w->workers, p);
 }
 
 void sr_progress_poll(void *user, sr_study *study) {
     sr_progress_watch *w = user;
+    char kind[32];
     sartor_context *ctx = sartor_context_create(); /* failures here are nobody's */
     if (ctx == NULL) return;
+    if (strcmp(sr_study_purpose_name(study), "search") != 0) {
+        sartor_study_progress p = {0};
+        if (sr_progress_jobs(ctx, study, w->workers, kind, &p) == SARTOR_OK) w->call(w->user, &p);
+        sartor_context_destroy(&ctx);
+        return;
+    }
     if (w->search == NULL) {
         w->search = calloc(1, sizeof *w->search);
         w->seen = -1;
@@ -114,7 +83,6 @@ void sr_progress_poll(void *user, sr_study *study) {
         for (int k = 0; w->search != NULL && k < w->search->settings.n_objectives; k++)
             w->objectives[k] = sr_objective_get(w->search->settings.objective[k])->name;
     }
-    char kind[32];
     sartor_study_progress p = {.objectives = w->objectives, .best = w->best};
     if (w->search != NULL) {
         p.n_objectives = w->search->settings.n_objectives;

@@ -3,9 +3,9 @@
 #define SR_SEARCH_PROGRESS_H
 
 #include "search/answers.h"
+#include "study/local.h"
 
 typedef struct sr_progress_watch {
-    sartor_context *ctx; /* for its log only; failures to read are not told */
     sartor_study_progress_fn call;
     void *user;
     int workers;
@@ -20,14 +20,11 @@ typedef struct sr_progress_watch {
 void sr_progress_poll(void *user, sr_study *study);
 void sr_progress_end(sr_progress_watch *watch);
 
-/* Starts `workers` processes of `program` on the study and watches them (search.c). */
-sartor_status sr_search_supervise(sartor_context *ctx, const char *path, const char *program,
-                                  int workers, bool mixed, bool jobs_only,
-                                  sartor_study_progress_fn progress, void *user);
+/* sr_local_supervise() with progress reported to `progress` (NULL: to nobody). */
+sartor_status sr_supervise_progress(sartor_context *ctx, const sr_local_options *options,
+                                    sartor_study_progress_fn progress, void *user);
 /* What weights and checkpoints will take in STUDY.d (plan.c); 0 where nothing is trained. */
 sartor_status sr_plan_disk(sartor_context *ctx, const sartor_search_options *options,
                            const sr_search_settings *settings, int64_t *bytes);
-/* 0: as many as the cores carry. */
-int sr_search_workers(int asked, int threads);
 
 #endif

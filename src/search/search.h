@@ -6,16 +6,17 @@
 #define SR_SEARCH_SEARCH_H
 
 #include "search/settings.h"
-#include "study/worker.h"
+#include "study/attempt.h"
+#include "study/purpose.h"
+#include "study/text.h"
 
 typedef struct sr_search {
     sr_search_settings settings;
     sr_space space; /* over settings.star */
     sr_evolution evolution;
-    bool jobs_only;   /* propose nothing new */
-    sr_corpus corpus; /* opened by the first job that needs it */
-    int corpus_parts; /* sr_split: what is open */
-    json_t *curve;    /* of the job that was run last, for its store function */
+    bool jobs_only;     /* propose nothing new */
+    sr_study_text text; /* opened by the first job that needs it */
+    json_t *curve;      /* of the job that was run last, for its store function */
 } sr_search;
 
 /* From the study's settings. The struct must not move afterwards. */
@@ -24,17 +25,11 @@ void sr_search_close(sr_search *search); /* also of {0} */
 
 /* Facts of a study besides its settings. */
 #define SR_FACT_GENERATIONS "generations" /* total */
-#define SR_FACT_TEXT        "text"        /* paths of data and tokenizer: JSON */
 #define SR_FACT_KEEP        "keep"        /* front, parents, all */
-#define SR_FACT_LEASE       "lease"
-#define SR_FACT_MACHINE     "machine"   /* sr_machine_print() of the creator */
-#define SR_FACT_TIMING      "timing"    /* search/timing.h */
-#define SR_FACT_EXHAUSTED   "exhausted" /* the space has no more candidates */
+#define SR_FACT_TIMING      "timing"      /* search/timing.h */
+#define SR_FACT_EXHAUSTED   "exhausted"   /* the space has no more candidates */
 
-/* Opens the parts of the text, where not open, and checks that they are the study's.
- * SARTOR_MISMATCH when the data has changed. */
-sartor_status sr_search_text(sartor_context *ctx, sr_study *study, sr_search *search,
-                             sr_split parts);
+extern const sr_study_purpose sr_search_purpose;
 
 /* ---- generations (generation.c) ---- */
 
@@ -48,12 +43,6 @@ sartor_status sr_search_advance(sartor_context *ctx, sr_study *study, void *user
 #define SR_KIND_FINAL   "final"
 enum { SR_SEARCH_KINDS = 3 };
 extern const sr_job_kind sr_search_kinds[SR_SEARCH_KINDS];
-
-/* Path of a folder or file inside STUDY.d; NULL when memory is exhausted; release with free(). */
-char *sr_study_inside(const sr_study *study, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-/* Where the model of a finished job lies. */
-char *sr_job_model_path(const sr_study *study, const char *kind, int64_t job, int attempt);
 
 /* Removes the weights that the policy does not keep. Best effort: repeated at every generation. */
 void sr_search_prune(sartor_context *ctx, sr_study *study);

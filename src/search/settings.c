@@ -1,6 +1,8 @@
 #include "search/settings.h"
 
 #include "base/memory.h"
+#include "study/setting.h"
+#include "study/text.h"
 #include "train/settings.h"
 
 #include <inttypes.h>
@@ -102,12 +104,6 @@ static sartor_status check_seeds(sartor_context *ctx, const char *list, const sr
     return status;
 }
 
-static json_t *hash_json(sr_hash hash) {
-    char text[SR_HASH_TEXT];
-    sr_hash_text(hash, text);
-    return json_string(text);
-}
-
 static sartor_status put_scales(sartor_context *ctx, const sr_scale *scales, json_t *json) {
     json_t *object = json_object();
     bool bad = object == NULL;
@@ -149,20 +145,17 @@ sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_o
     int64_t validation = clamp(o->train_tokens / 4, SMALLEST_VALIDATION, LARGEST_VALIDATION);
     int64_t memory = o->memory_limit > 0 ? o->memory_limit : sr_machine_memory_bytes();
     json_t *more = json_pack(
-        "{s:s, s:i, s:I, s:I, s:I, s:f, s:s, s:s?, s:s, s:i, s:o, s:I, s:o, s:o, s:o, s:o}",
-        "survival", o->survival == SARTOR_MU_PLUS_LAMBDA ? "mu+lambda" : "elitist", "population",
-        o->population, "train_tokens", (json_int_t)o->train_tokens, "validation_tokens",
-        (json_int_t)validation, "batch", (json_int_t)o->batch, "learning_rate", o->learning_rate,
-        "precision", o->precision == SARTOR_BF16 ? "bf16" : "f32", "seed_with", seeds, "pool",
+        "{s:s, s:i, s:I, s:I, s:I, s:f, s:s, s:s?, s:s, s:i, s:o, s:I}", "survival",
+        o->survival == SARTOR_MU_PLUS_LAMBDA ? "mu+lambda" : "elitist", "population", o->population,
+        "train_tokens", (json_int_t)o->train_tokens, "validation_tokens", (json_int_t)validation,
+        "batch", (json_int_t)o->batch, "learning_rate", o->learning_rate, "precision",
+        o->precision == SARTOR_BF16 ? "bf16" : "f32", "seed_with", seeds, "pool",
         o->extended_pool ? "extended" : "paper", "threads", o->threads, "seed",
-        json_sprintf("%" PRIu64, o->seed), "memory", (json_int_t)memory, "tokenizer",
-        hash_json(sr_tokenizer_identity(tokenizer)), "data",
-        hash_json(sr_source_identity(source, SR_TRAIN)), "validation",
-        hash_json(sr_source_identity(source, SR_VAL)), "test",
-        hash_json(sr_source_identity(source, SR_TEST)));
+        json_sprintf("%" PRIu64, o->seed), "memory", (json_int_t)memory);
     sartor_status status =
         more != NULL && json_object_update(json, more) == 0 ? SARTOR_OK : sr_no_memory(ctx);
     json_decref(more);
+    if (status == SARTOR_OK) status = sr_study_text_settings(ctx, tokenizer, source, json);
     if (status == SARTOR_OK) status = put_limits(ctx, o, json);
     if (status == SARTOR_OK) status = put_scales(ctx, scales, json);
     if (status == SARTOR_OK)
@@ -174,59 +167,21 @@ sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_o
 
 /* ---- JSON -> settings ---- */
 
-typedef struct reading {
-    sartor_context *ctx;
-    const json_t *json;
-    sartor_status status;
-} reading;
-
-static void wrong(reading *r, const char *name) {
-    if (r->status == SARTOR_OK)
-        r->status = sr_fail(r->ctx, SARTOR_FORMAT, "the setting %s is missing or wrong", name);
-}
-
-static int64_t integer(reading *r, const char *name, int64_t low, int64_t high) {
-    const json_t *value = json_object_get(r->json, name);
-    int64_t x = json_integer_value(value);
-    if (json_is_integer(value) && x >= low && x <= high) return x;
-    wrong(r, name);
-    return low;
-}
-
-static double real(reading *r, const char *name) {
-    const json_t *value = json_object_get(r->json, name);
-    if (!json_is_number(value) || json_number_value(value) < 0) wrong(r, name);
-    return json_number_value(value);
-}
-
-static const char *text(reading *r, const char *name) {
-    const char *s = json_string_value(json_object_get(r->json, name));
-    if (s == NULL) wrong(r, name);
-    return s != NULL ? s : "";
-}
-
-static int choice(reading *r, const char *name, const char *zero, const char *one) {
-    const char *s = text(r, name);
-    if (strcmp(s, one) == 0) return 1;
-    if (strcmp(s, zero) != 0) wrong(r, name);
-    return 0;
-}
-
-static void read_limits(reading *r, sr_search_settings *s) {
+static void read_limits(sr_settings_reader *r, sr_search_settings *s) {
     json_t *limits = json_object_get(r->json, "limits"), *value;
     const char *name;
-    if (!json_is_object(limits)) wrong(r, "limits");
+    if (!json_is_object(limits)) sr_setting_wrong(r, "limits");
     json_object_foreach(limits, name, value) {
         int id = sr_objective_find(name, strlen(name));
         if (id < 0 || !json_is_number(value) || s->n_limits == SR_MAX_LIMITS) {
-            wrong(r, "limits");
+            sr_setting_wrong(r, "limits");
             return;
         }
         s->limit[s->n_limits++] = (sr_limit){.objective = id, .most = json_number_value(value)};
     }
 }
 
-static void read_scales(reading *r, sr_search_settings *s) {
+static void read_scales(sr_settings_reader *r, sr_search_settings *s) {
     const json_t *scales = json_object_get(r->json, "scale");
     for (int i = 0; i < SR_OBJECTIVE_COUNT; i++) {
         const json_t *scale = json_object_get(scales, sr_objective_get(i)->name);
@@ -234,17 +189,17 @@ static void read_scales(reading *r, sr_search_settings *s) {
         *to = (sr_scale){.best = json_number_value(json_array_get(scale, 0)),
                          .worst = json_number_value(json_array_get(scale, 1)),
                          .logarithmic = json_is_true(json_array_get(scale, 2))};
-        if (json_array_size(scale) != 3 || !(to->worst > to->best)) wrong(r, "scale");
+        if (json_array_size(scale) != 3 || !(to->worst > to->best)) sr_setting_wrong(r, "scale");
     }
 }
 
-static void read_sizes(reading *r, sr_search_settings *s) {
-    s->livs = (int)integer(r, "livs", 1, SR_MAX_LIVS);
-    s->sizes = (sr_sizes){.width = integer(r, "width", 1, SR_MAX_WIDTH),
-                          .head_dim = integer(r, "head_dim", 1, SR_MAX_WIDTH),
-                          .window = integer(r, "window", 1, SR_MAX_CONTEXT),
-                          .context = integer(r, "context", 1, SR_MAX_CONTEXT),
-                          .vocab = integer(r, "vocab", 2, SR_MAX_VOCAB),
+static void read_sizes(sr_settings_reader *r, sr_search_settings *s) {
+    s->livs = (int)sr_setting_integer(r, "livs", 1, SR_MAX_LIVS);
+    s->sizes = (sr_sizes){.width = sr_setting_integer(r, "width", 1, SR_MAX_WIDTH),
+                          .head_dim = sr_setting_integer(r, "head_dim", 1, SR_MAX_WIDTH),
+                          .window = sr_setting_integer(r, "window", 1, SR_MAX_CONTEXT),
+                          .context = sr_setting_integer(r, "context", 1, SR_MAX_CONTEXT),
+                          .vocab = sr_setting_integer(r, "vocab", 2, SR_MAX_VOCAB),
                           .tied = json_is_true(json_object_get(r->json, "tie_embeddings"))};
     s->sizes.filter_length = s->sizes.context;
 }
@@ -252,30 +207,31 @@ static void read_sizes(reading *r, sr_search_settings *s) {
 sartor_status sr_search_settings_read(sartor_context *ctx, const json_t *json,
                                       sr_search_settings *s) {
     *s = (sr_search_settings){0};
-    reading r = {ctx, json, SARTOR_OK};
-    if (strcmp(text(&r, "space"), "star") != 0) wrong(&r, "space");
+    sr_settings_reader r = {ctx, json, SARTOR_OK};
+    if (strcmp(sr_setting_text(&r, "space"), "star") != 0) sr_setting_wrong(&r, "space");
     read_sizes(&r, s);
-    s->population = (int)integer(&r, "population", 1, SR_MAX_POPULATION);
-    s->threads = (int)integer(&r, "threads", 1, SR_MAX_THREADS);
-    s->batch = integer(&r, "batch", 1, 1 << 20);
-    s->train_tokens = integer(&r, "train_tokens", 1, INT64_C(1) << 50);
-    s->validation_tokens = integer(&r, "validation_tokens", 1, INT64_MAX);
-    s->memory_limit = integer(&r, "memory", 0, INT64_MAX);
-    s->learning_rate = real(&r, "learning_rate");
-    s->precision = (sartor_precision)choice(&r, "precision", "f32", "bf16");
-    s->survival = (sr_survival)choice(&r, "survival", "elitist", "mu+lambda");
-    s->algorithm = sr_algorithm_find(text(&r, "algorithm"));
-    if (s->algorithm == NULL) wrong(&r, "algorithm");
+    s->population = (int)sr_setting_integer(&r, "population", 1, SR_MAX_POPULATION);
+    s->threads = (int)sr_setting_integer(&r, "threads", 1, SR_MAX_THREADS);
+    s->batch = sr_setting_integer(&r, "batch", 1, 1 << 20);
+    s->train_tokens = sr_setting_integer(&r, "train_tokens", 1, INT64_C(1) << 50);
+    s->validation_tokens = sr_setting_integer(&r, "validation_tokens", 1, INT64_MAX);
+    s->memory_limit = sr_setting_integer(&r, "memory", 0, INT64_MAX);
+    s->learning_rate = sr_setting_real(&r, "learning_rate");
+    s->precision = (sartor_precision)sr_setting_choice(&r, "precision", "f32", "bf16");
+    s->survival = (sr_survival)sr_setting_choice(&r, "survival", "elitist", "mu+lambda");
+    s->algorithm = sr_algorithm_find(sr_setting_text(&r, "algorithm"));
+    if (s->algorithm == NULL) sr_setting_wrong(&r, "algorithm");
     s->seed_with = json_string_value(json_object_get(json, "seed_with"));
-    s->seed = strtoull(text(&r, "seed"), NULL, 10);
+    s->seed = strtoull(sr_setting_text(&r, "seed"), NULL, 10);
     read_limits(&r, s);
     read_scales(&r, s);
-    if (r.status == SARTOR_OK && sr_objectives_parse(ctx, text(&r, "objectives"), s->objective,
-                                                     &s->n_objectives) != SARTOR_OK)
-        wrong(&r, "objectives");
+    if (r.status == SARTOR_OK && sr_objectives_parse(ctx, sr_setting_text(&r, "objectives"),
+                                                     s->objective, &s->n_objectives) != SARTOR_OK)
+        sr_setting_wrong(&r, "objectives");
     SR_TRY(r.status);
     char excluded[SR_EXCLUDED_TEXT];
-    s->star.pool = choice(&r, "pool", "paper", "extended") ? sr_pool_all() : sr_pool_paper();
+    s->star.pool =
+        sr_setting_choice(&r, "pool", "paper", "extended") ? sr_pool_all() : sr_pool_paper();
     s->star.livs = s->livs;
     sr_sizes_print(&s->sizes, s->star.sizes);
     SR_TRY(r.status);

@@ -207,7 +207,9 @@ static sartor_status loop(sr_worker *w) {
             sleep_for(w, pause);
             pause = pause == 0 ? first_pause : fmin(1.5 * pause, longest_pause);
             if (sr_interrupted(w->ctx)) return interrupted(w);
-            SR_TRY(w->options->advance(w->ctx, w->study, w->options->user, &finished));
+            finished = w->options->advance == NULL;
+            if (!finished)
+                SR_TRY(w->options->advance(w->ctx, w->study, w->options->user, &finished));
         }
     }
     return SARTOR_OK;

@@ -34,7 +34,7 @@ typedef struct sr_worker_options {
     const sr_job_kind *kinds;
     int n_kinds;
     /* When no job is open: adds jobs (in a transaction of its own) or sets *finished. Called again
-     * after a pause when it did neither. */
+     * after a pause when it did neither. NULL: finished when no job is open. */
     sartor_status (*advance)(sartor_context *ctx, sr_study *study, void *user, bool *finished);
     void *user;
 } sr_worker_options;

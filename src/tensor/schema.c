@@ -81,6 +81,12 @@ static double initial(const sr_param *p, sr_rng rng, int64_t i) {
         return n > 1 ? a + (b - a) * (double)i / (n - 1) : a;
     case SR_INIT_FREQUENCIES:
         return pow(a, -(double)i / n);
+    case SR_INIT_POSITIONS: {
+        const int64_t s = i / p->cols;
+        const double w = 2 * acos(-1) * (double)s / (double)p->rows;
+        if (i % p->cols == 0) return p->rows > 1 ? (double)s / (double)(p->rows - 1) : 0;
+        return i % p->cols == 1 ? cos(a * w) : -sin(a * w);
+    }
     }
     return 0;
 }

@@ -25,6 +25,9 @@ typedef enum sr_axis_kind {
     SR_AXIS_FEATURE,  /* positional features of an implicit filter */
     SR_AXIS_VOCAB,    /* tokens */
     SR_AXIS_POSITION, /* positions */
+    SR_AXIS_EXPERT,   /* experts of a mixture */
+    SR_AXIS_TILE,     /* channels of a projection that is repeated */
+    SR_AXIS_PART,     /* channels of all parts that it is then cut into */
 } sr_axis_kind;
 
 /* What lies between the tensors that write an axis and those that read it; growth needs it
@@ -61,7 +64,8 @@ typedef enum sr_init_kind {
     SR_INIT_LOG_RANGE,    /* log(1), log(2), ... along the last axis: Mamba's A */
     SR_INIT_TIME_STEP,    /* softplus inverse of a log-uniform number in [a, b]: Mamba's dt bias */
     SR_INIT_LINEAR_RANGE, /* from a to b, evenly, over all entries */
-    SR_INIT_FREQUENCIES   /* a^(-i/n) for i = 0..n-1: RoPE's with base a, over n pairs */
+    SR_INIT_FREQUENCIES,  /* a^(-i/n) for i = 0..n-1: RoPE's with base a, over n pairs */
+    SR_INIT_POSITIONS     /* rows s = 0..n-1 of (s/(n-1), cos aw, -sin aw), w = 2 pi s/n: Hyena's */
 } sr_init_kind;
 
 typedef struct sr_init {

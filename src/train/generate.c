@@ -91,8 +91,9 @@ static sartor_status make_decoder(generation *g) {
         bytes += sr_graph_state_bytes(graph.graph, i, options.cache);
     sr_model_graph_destroy(&graph);
     /* Long filters are held twice while they are made. */
-    bytes += 2 * (int64_t)sizeof(float) * sr_unit_filters(model->units, model->genome.n) *
-             model->sizes.filter_length * model->sizes.width;
+    for (int i = 0; i < sr_unit_filters(model->units, model->genome.n); i++)
+        bytes += 2 * (int64_t)sizeof(float) *
+                 sr_unit_filter_elements(&model->sizes, model->units, model->genome.n, i);
     SR_TRY(sr_check_memory(g->ctx, bytes, "generating", "fewer --tokens need less"));
     return sr_decoder_create(g->ctx, model, &options, &g->decoder);
 }

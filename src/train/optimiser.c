@@ -38,10 +38,10 @@ void sr_optimiser_step(const sr_optimiser *o, const sr_update *u, float *params,
     for (int i = 0; i < o->ranges; i++) {
         const sr_flat_range *r = &o->range[i];
         sr_adamw_rule rule = {.rate = u->rate,
-                              .beta1 = SR_ADAM_BETA1,
-                              .beta2 = SR_ADAM_BETA2,
+                              .beta1 = u->beta1 > 0 ? u->beta1 : SR_ADAM_BETA1,
+                              .beta2 = u->beta2 > 0 ? u->beta2 : SR_ADAM_BETA2,
                               .epsilon = SR_ADAM_EPSILON,
-                              .weight_decay = r->decay ? u->weight_decay : 0,
+                              .weight_decay = r->decay || u->decay_all ? u->weight_decay : 0,
                               .gradient_scale = u->gradient_scale,
                               .step = u->step};
         sr_adamw(&rule, r->count, params + r->first, gradients + r->first, m + r->first,

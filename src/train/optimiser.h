@@ -34,6 +34,8 @@ typedef struct sr_update {
     double rate, weight_decay;
     double gradient_scale; /* multiplies every gradient first */
     int threads;
+    double beta1, beta2; /* 0: SR_ADAM_BETA1, SR_ADAM_BETA2 */
+    bool decay_all;      /* every trained parameter decays, gains and biases too */
 } sr_update;
 
 /* `rounded`: the bf16 copy of the parameters, brought up to date in the same pass; NULL: none. */

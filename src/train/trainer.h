@@ -18,6 +18,8 @@ typedef struct sr_trainer_options {
     double weight_decay;
     double clip; /* largest norm of the gradients; 0: no limit */
     sr_schedule schedule;
+    double beta1, beta2; /* as in sr_update */
+    bool decay_all;
 } sr_trainer_options;
 
 /* Fields may be read; `step` and the buffers may be set to continue a stored run. */

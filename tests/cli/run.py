@@ -71,6 +71,9 @@ SCHEMAS.update({
              ("trials", [("done", int), ("running", int), ("failed", int), ("waiting", int)]),
              ("generation", int), ("hypervolume", list), ("settings", dict)],
     "finals": [("version", int), ("tokens", int), ("seeds", int), ("finals", list)],
+    "scale": [("version", int), ("results", list), ("shared", dict)],
+    "scale-plan": [("version", int), ("runs", list), ("flops", float), ("text_bytes", int),
+                   ("memory_bytes", int)],
 })
 # Rows of the lists in an answer, and the answer whose keys come in any order and may be more.
 FRONT_ROW = [("trial", int), ("id", str), ("genome", str), ("sizes", SIZES), ("generation", int),

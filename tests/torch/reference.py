@@ -41,6 +41,9 @@ STRATEGIES = {
     "Rec": {1: (), 2: ("B",), 3: ("C",), 4: ("B", "C")},
     "GConv": {1: (), 2: ("B",), 3: ("C",), 4: ("B", "C")},
     "GMemless": {1: (), 2: ("gate",)},
+    "MLP": {1: ()},
+    "Hyena": {1: ()},
+    "MoE": {1: (), 2: ("gate",), 3: ("router",), 4: ("gate", "router")},
 }
 
 # The first number of a code and the second decide the family.
@@ -49,9 +52,12 @@ FAMILY = {
     (5, 4): "Rec", (6, 4): "Rec",
     (7, 3): "GConv", (8, 3): "GConv",
     (9, 1): "GMemless",
+    (20, 3): "Hyena", (21, 3): "Hyena", (22, 3): "Hyena",
+    (10, 2): "SA", (11, 1): "MLP", (12, 1): "MoE", (13, 4): "Rec",
 }
 
-NONE, SOFTMAX, RELU, SWISH = 1, 2, 3, 4
+NONE, SOFTMAX, RELU, SWISH, GELU = 1, 2, 3, 4, 5
+EXPERTS, ACTIVE = 8, 2
 
 
 class LivClass:
@@ -70,11 +76,14 @@ class LivClass:
         self._check()
 
     def _check(self):
-        channel = {"SA": (2, 3), "Rec": (1,), "GConv": (1,),
-                   "GMemless": (2,)}[self.family]
+        channel = {"SA": (2, 3), "Rec": (1,), "GConv": (1,), "Hyena": (1, 3),
+                   "GMemless": (2,), "MLP": (2,), "MoE": (2,)}[self.family]
         nonlinear = {"SA": (NONE, SOFTMAX, RELU, SWISH), "Rec": (NONE,),
-                     "GConv": (NONE,), "GMemless": (NONE, RELU, SWISH)}
-        sparsity = (1, 2) if self.family in ("SA", "GConv") else (1,)
+                     "GConv": (NONE,), "Hyena": (NONE,),
+                     "GMemless": (NONE, RELU, SWISH),
+                     "MLP": (GELU,), "MoE": (GELU,)}
+        banded = ("SA", "GConv", "MoE", "Hyena")
+        sparsity = (1, 2) if self.family in banded else (1,)
         if (self.channel_mixing not in channel
                 or self.nonlinearity not in nonlinear[self.family]
                 or self.sparsity not in sparsity):
@@ -185,7 +194,7 @@ class Spec:
         """(H, KV, hd) of attention LIV i; dense mixing is one wide head."""
         liv = self.livs[i]
         hd = self.width if liv.channel_mixing == 2 else self.head_dim
-        repeat = {1: 1, 2: 1, 3: 4, 4: 2}[liv.featurizer]
+        repeat = {1: 1, 2: 1, 3: 4, 4: 2, 10: 1}[liv.featurizer]
         heads, rest = divmod(self.width, hd)
         if rest or heads % repeat:
             raise ValueError(f"LIV {i}: {heads} heads, repeat {repeat}")
@@ -193,7 +202,19 @@ class Spec:
 
     def states(self, i):
         """N of recurrence LIV i."""
-        return {5: 16, 6: 2}[self.livs[i].featurizer]
+        return {5: 16, 6: 2, 13: 4}[self.livs[i].featurizer]
+
+    def channels(self, i):
+        """Channels of recurrence LIV i."""
+        return self.width * {5: 1, 6: 1, 13: 2}[self.livs[i].featurizer]
+
+    def hyena(self, i):
+        """Of Hyena LIV i: rows of the projection, channels of each of the
+        three parts, width of the filter network, filters."""
+        d = self.width
+        return {20: (3 * d, 4 * d, 4, 4 * d),
+                21: (3 * d // 4, d, 2, d // (2 * self.head_dim)),
+                22: (3 * d, d, 16, d)}[self.livs[i].featurizer]
 
     @property
     def inner(self):
@@ -208,22 +229,48 @@ class Spec:
             out = {}
             for name, n in (("q", heads), ("k", kv), ("v", kv)):
                 out[name] = {f"{name}.weight": (n * hd, d)}
+                if liv.featurizer == 10:
+                    out[name][f"{name}.bias"] = (n * hd,)
                 if liv.featurizer == 2:
                     out[name][f"{name}.conv"] = (n * hd, 3)
             return out
         if liv.family == "Rec":
-            n, rank = self.states(i), -(-d // 16)
+            n, rank, e = self.states(i), -(-d // 16), self.channels(i)
             return {
-                "u": {"x.weight": (d, d), "x.conv": (d, 4),
-                      "x.conv_bias": (d,)},
-                "z": {"z.weight": (d, d)},
-                "dt": {"dt_in.weight": (rank, d), "dt.weight": (d, rank),
-                       "dt.bias": (d,)},
-                "A": {"A_log": (d, n)},
-                "D": {"D": (d,)},
-                "B": {"B.weight": (n, d)},
-                "C": {"C.weight": (n, d)},
+                "u": {"x.weight": (e, d), "x.conv": (e, 4),
+                      "x.conv_bias": (e,)},
+                "z": {"z.weight": (e, d)},
+                "dt": {"dt_in.weight": (rank, e), "dt.weight": (e, rank),
+                       "dt.bias": (e,)},
+                "A": {"A_log": (e, n)},
+                "D": {"D": (e,)},
+                "B": {"B.weight": (n, e)},
+                "C": {"C.weight": (n, e)},
             }
+        if liv.family == "MLP":
+            return {"up": {"up.weight": (4 * d, d)}}
+        if liv.family == "MoE":
+            return {"gate": {"gate.weight": (d, d)},
+                    "value": {"value.weight": (d, d)},
+                    "router": {"router.weight": (EXPERTS, d),
+                               "router.bias": (EXPERTS,)}}
+        if liv.family == "Hyena":
+            rows, channels, w, filters = self.hyena(i)
+            out = {"parts": {"in.weight": (rows, d), "in.bias": (rows,),
+                             "conv": (3 * channels, 3),
+                             "conv_bias": (3 * channels,)},
+                   "filter": {"filter.positions": (self.filter_length, 3),
+                              "filter.freq": (w,),
+                              "filter.out.weight": (filters, w),
+                              "filter.skip": (filters,),
+                              "filter.decay": (filters,)}}
+            for name, fan_in in {"in": 3, "0": w, "1": w}.items():
+                out["filter"].update({f"filter.{name}.weight": (w, fan_in),
+                                      f"filter.{name}.bias": (w,)})
+            if liv.featurizer == 22:
+                out["router"] = {"router.weight": (EXPERTS, d),
+                                 "router.bias": (EXPERTS,)}
+            return out
         if liv.family == "GConv":
             out = {name: {f"{name}.weight": (d, d)} for name in "BCv"}
             if liv.featurizer == 7:
@@ -246,6 +293,16 @@ class Spec:
         liv, d = self.livs[i], self.width
         if liv.family == "GMemless":
             return {"out.weight": (d, self.inner)}
+        if liv.family == "Rec":
+            return {"out.weight": (d, self.channels(i))}
+        if liv.family == "MLP":
+            return {"out.weight": (d, 4 * d)}
+        if liv.family == "MoE":
+            return {"out.weight": (d, EXPERTS * d)}
+        if liv.featurizer in (10, 20, 21, 22):
+            inner = {10: d, 20: 4 * d, 21: d, 22: d // EXPERTS}
+            return {"out.weight": (d, inner[liv.featurizer]),
+                    "out.bias": (d,)}
         return {"out.weight": (d, d)}
 
     def feature_shape(self, i, feature):
@@ -255,6 +312,8 @@ class Spec:
             return self.heads(i)[1:]
         if family == "Rec":
             return (self.states(i),)
+        if family == "MoE":  # shared within a class
+            return (self.livs[i].number,)
         return (self.inner,) if family == "GMemless" else (self.width,)
 
     # Sharing
@@ -317,9 +376,10 @@ class Spec:
 
     def constants(self):
         """name -> value of the stored tensors that are not trained."""
-        decay = torch.linspace(math.log(100) / 1.5, math.log(100) / 0.3,
-                               self.width, dtype=torch.float64)
-        return {name: decay for name in self.parameter_shapes()
+        return {name: torch.linspace(math.log(100) / 1.5,
+                                     math.log(100) / 0.3, *shape,
+                                     dtype=torch.float64)
+                for name, shape in self.parameter_shapes().items()
                 if name.endswith("filter.decay")}
 
 
@@ -334,6 +394,21 @@ def rmsnorm(x, gain):
 def swish(x):
     """x sigmoid(x)."""
     return x * torch.sigmoid(x)
+
+
+def gelu(x):
+    """GELU in its form with tanh."""
+    return F.gelu(x, approximate="tanh")
+
+
+def routing(scores, top):
+    """Weights of the experts, [..., EXPERTS]: a softmax over the ACTIVE
+    largest scores, or (not `top`) one over all, the others' scores at 0."""
+    best, index = scores.topk(ACTIVE, dim=-1)
+    if top:
+        return torch.zeros_like(scores).scatter(
+            -1, index, torch.softmax(best, -1))
+    return torch.softmax(scores * (scores >= best[..., -1:]), -1)
 
 
 def causal_conv(x, taps):
@@ -445,6 +520,27 @@ def implicit_filter(weights, length, period, dtype):
     return h * torch.exp(-t.to(dtype) * weights["filter.decay"].abs())
 
 
+def learned_filter(weights):
+    """The long filter h [L, channels] of the Hyena units, without its skip:
+    the network reads trained positions, its sines share one frequency."""
+    z = weights["filter.positions"]
+    for name in ("in", "0", "1"):
+        z = F.linear(z, weights[f"filter.{name}.weight"],
+                     weights[f"filter.{name}.bias"])
+        z = torch.sin(weights["filter.freq"] * z)
+    h = z @ weights["filter.out.weight"].T
+    t = torch.linspace(0, 1, len(h), dtype=h.dtype)[:, None]
+    return h * torch.exp(-t * weights["filter.decay"].abs())
+
+
+def hyena_positions(length):
+    """Initial positions: t in [0, 1], and one slow wave."""
+    n = torch.arange(length, dtype=torch.float64)
+    angle = 1e-4 * 2 * math.pi * n / length
+    return torch.stack((n / max(length - 1, 1), torch.cos(angle),
+                        -torch.sin(angle)), 1)
+
+
 class Model:
     """The language model over named parameters (tensors of one type)."""
 
@@ -493,9 +589,11 @@ class Model:
             return features[key]
 
         mix = {"SA": self._attention, "Rec": self._recurrence,
-               "GConv": self._convolution, "GMemless": self._memoryless}
+               "GConv": self._convolution, "GMemless": self._memoryless,
+               "MLP": self._mlp, "MoE": self._experts,
+               "Hyena": self._hyena}
         y = mix[spec.livs[i].family](i, weights, n, feature)
-        return y @ weights["out.weight"].T
+        return y @ weights["out.weight"].T + weights.get("out.bias", 0)
 
     def _attention(self, i, weights, n, feature):
         liv = self.spec.livs[i]
@@ -503,6 +601,7 @@ class Model:
 
         def project(name):
             x = n @ weights[f"{name}.weight"].T
+            x = x + weights.get(f"{name}.bias", 0)
             if liv.featurizer == 2:
                 x = causal_conv(x, weights[f"{name}.conv"])
             x = x.unflatten(-1, (-1, hd))
@@ -546,6 +645,50 @@ class Model:
         gate = feature("gate", lambda: mapped(n @ weights["gate.weight"].T))
         return gate * (n @ weights["value.weight"].T)
 
+    def _mlp(self, i, weights, n, feature):
+        return gelu(n @ weights["up.weight"].T)
+
+    def _experts(self, i, weights, n, feature):
+        """What the output projection reads so that it makes the sum over
+        experts e of w_e W_e h, with W_e its columns [e d, (e + 1) d)."""
+        top = self.spec.livs[i].sparsity == 2
+        gate = feature("gate", lambda: n @ weights["gate.weight"].T)
+        w = feature("router", lambda: routing(
+            n @ weights["router.weight"].T + weights["router.bias"], top))
+        h = gelu(gate) * (n @ weights["value.weight"].T)
+        return (w[..., :, None] * h[..., None, :]).flatten(-2)
+
+
+    def _hyena(self, i, weights, n, feature):
+        liv = self.spec.livs[i]
+        rows, channels, _, filters = self.spec.hyena(i)
+        x = n @ weights["in.weight"].T + weights["in.bias"]
+        x = x.repeat(1, 1, 3 * channels // rows)
+        x = causal_conv(x, weights["conv"]) + weights["conv_bias"]
+        x0, x1, v = x.split(channels, dim=-1)
+        h, skip = learned_filter(weights), weights["filter.skip"]
+        if liv.featurizer == 21:
+            return self._outer(x0, x1, v, h, skip)
+        p = x1 * v
+        y = x0 * (long_conv(p, h) + skip * p)
+        if liv.featurizer == 22:
+            w = routing(n @ weights["router.weight"].T
+                        + weights["router.bias"], liv.sparsity == 2)
+            y = (y.unflatten(-1, (-1, EXPERTS)) * w[..., None, :]).sum(-1)
+        return y
+
+    @staticmethod
+    def _outer(q, k, v, h, skip):
+        """Multi-head Hyena: all entries of the outer products of k and v of
+        a group go through its filter; q reads them."""
+        groups = h.shape[1]
+        q, k, v = (x.unflatten(-1, (groups, -1)) for x in (q, k, v))
+        kv = k[..., :, None] * v[..., None, :]
+        each = kv[0, 0, 0].numel()
+        y = (long_conv(kv.flatten(2), h.repeat_interleave(each, 1))
+             + skip.repeat_interleave(each) * kv.flatten(2))
+        return (q[..., :, None] * y.view_as(kv)).sum(-2).flatten(-2)
+
 
 def mean_loss(logits, targets):
     """Mean nats over the targets that are not negative."""
@@ -585,6 +728,10 @@ def initial_params(spec, seed=0, dtype=torch.float32):
                 value = value / math.sqrt(2 * len(spec.livs))
             elif "filter" in name:
                 value = uniform(shape, -1, 1) * shape[1] ** -0.5
+        elif kind == "positions":
+            value = hyena_positions(shape[0])
+        elif kind == "skip":
+            value = torch.randn(shape, generator=gen)
         elif kind in ("gain", "D", "freq"):
             value = torch.ones(shape)
         elif kind == "A_log":

@@ -1,4 +1,4 @@
-/* decay: entrywise; forward and backward are the same map. */
+/* decay: entrywise; forward and backward are the same map, but for the skip. */
 #include "op/vec.h"
 
 static void map(const sr_call *c, const sr_view *from, const sr_view *to, bool add) {
@@ -30,8 +30,20 @@ static void map(const sr_call *c, const sr_view *from, const sr_view *to, bool a
     }
 }
 
-void SR_KERNEL(decay_forward)(const sr_call *c) { map(c, &c->in[0], &c->out, false); }
+static void add_row(float *y, const float *x, int64_t n, bool add) {
+    for (int64_t j = 0; j < n; j++) y[j] = add ? y[j] + x[j] : x[j];
+}
 
+void SR_KERNEL(decay_forward)(const sr_call *c) {
+    map(c, &c->in[0], &c->out, false);
+    if (c->in[2].data != NULL)
+        add_row(real_row(&c->out, 0), real_row(&c->in[2], 0), c->out.cols, true);
+}
+
+/* The skip first: the gradient of x may lie where dout does. */
 void SR_KERNEL(decay_backward)(const sr_call *c) {
+    const sr_grad *skip = &c->din[2];
+    if (skip->view.data != NULL)
+        add_row(real_row(&skip->view, 0), real_row(&c->dout, 0), c->dout.cols, skip->add);
     if (c->din[0].view.data != NULL) map(c, &c->dout, &c->din[0].view, c->din[0].add);
 }

@@ -1,12 +1,10 @@
-/* gate: one pass; memory-bound but for the exponential of swish. All reads of a vector come before
- * its writes, so that outputs may lie in inputs. */
-#include "op/kernel/lanes.h"
+/* gate: one pass; memory-bound but for the exponentials of some maps. All reads of a vector come
+ * before its writes, so that outputs may lie in inputs. */
+#include "op/kernel/map.h"
 
 SR_INLINE void forward(sr_map_kind map, const act *pa, const act *pb, act *y, int n) {
     vf a = act_load(pa, n), b = act_load(pb, n);
-    if (map == SR_MAP_RELU) a = v_max(a, (vf){0});
-    if (map == SR_MAP_SWISH) a = v_silu(a);
-    act_store(y, a * b, n);
+    act_store(y, map_value(map, a) * b, n);
 }
 
 SR_INLINE void forward_rows(const sr_call *c, sr_map_kind map) {
@@ -23,16 +21,10 @@ SR_INLINE void forward_rows(const sr_call *c, sr_map_kind map) {
 
 void SR_KERNEL(gate_forward)(const sr_call *c) {
 #pragma omp parallel num_threads(c->threads)
-    switch (c->attr.gate.map) {
-    case SR_MAP_RELU:
-        forward_rows(c, SR_MAP_RELU);
-        break;
-    case SR_MAP_SWISH:
-        forward_rows(c, SR_MAP_SWISH);
-        break;
-    default:
-        forward_rows(c, SR_MAP_NONE);
-        break;
+    {
+#define ROWS(map) forward_rows(c, map)
+        SR_FOR_MAP(c->attr.gate.map, ROWS)
+#undef ROWS
     }
 }
 
@@ -45,15 +37,7 @@ typedef struct rows {
 
 SR_INLINE void backward(sr_map_kind map, const rows *p, int64_t j, int n) {
     vf a = act_load(p->a + j, n), b = act_load(p->b + j, n), dy = act_load(p->dy + j, n);
-    vf da = dy * b, f = a;
-    if (map == SR_MAP_RELU) {
-        f = v_max(a, (vf){0});
-        da = v_select(a > (vf){0}, da, (vf){0});
-    } else if (map == SR_MAP_SWISH) {
-        vf s = v_sigmoid(a);
-        f = a * s;
-        da = da * v_silu_slope(a, s);
-    }
+    vf f, da = dy * b * map_slope(map, a, &f);
     if (p->da != NULL) act_give(p->da + j, p->add_a, da, n);
     if (p->db != NULL) act_give(p->db + j, p->add_b, dy * f, n);
 }
@@ -78,15 +62,9 @@ SR_INLINE void backward_rows(const sr_call *c, sr_map_kind map) {
 
 void SR_KERNEL(gate_backward)(const sr_call *c) {
 #pragma omp parallel num_threads(c->threads)
-    switch (c->attr.gate.map) {
-    case SR_MAP_RELU:
-        backward_rows(c, SR_MAP_RELU);
-        break;
-    case SR_MAP_SWISH:
-        backward_rows(c, SR_MAP_SWISH);
-        break;
-    default:
-        backward_rows(c, SR_MAP_NONE);
-        break;
+    {
+#define ROWS(map) backward_rows(c, map)
+        SR_FOR_MAP(c->attr.gate.map, ROWS)
+#undef ROWS
     }
 }

@@ -40,12 +40,15 @@ SR_INLINE void ring_store(const sr_state *ring, int64_t sequence, int64_t positi
     for (int i = 0; i < n; i++) ((f16 *)ring->data)[at + i] = f16_set(t[i]);
 }
 
-/* The weights [d, taps] as [taps, d padded], by all threads together. */
-SR_INLINE void taps_transpose(const sr_view *w, int taps, float *to) {
-    const int64_t d = w->rows, padded = sr_taps_padded(d);
+/* The weights [tiles * d, taps] as [taps, tiles * d padded], by all threads together. */
+SR_INLINE void taps_transpose(const sr_view *w, int taps, int64_t d, float *to) {
+    const int64_t padded = sr_taps_padded(d), total = w->rows / d * padded;
 #pragma omp for
-    for (int64_t j = 0; j < padded; j++)
-        for (int k = 0; k < taps; k++) to[k * padded + j] = j < d ? real_row(w, j)[k] : 0;
+    for (int64_t i = 0; i < total; i++) {
+        const int64_t j = i % padded;
+        for (int k = 0; k < taps; k++)
+            to[k * total + i] = j < d ? real_row(w, i / padded * d + j)[k] : 0;
+    }
 }
 
 /* Pair `item` of batch x groups: its sequence and its columns. */
@@ -58,17 +61,16 @@ SR_INLINE pair pair_of(int64_t item, int64_t groups, int64_t d) {
     return (pair){item / groups, low, high < d ? high : d};
 }
 
-/* Rows t .. t + rows of one sequence and n channels from j, forward. */
-SR_INLINE void taps_forward_tile(const sr_call *c, int taps, bool gated, const float *weights,
-                                 int64_t sequence, int64_t t, int rows, int64_t j, int n) {
-    const int64_t padded = sr_taps_padded(c->out.cols), first = sequence * c->length + t;
+/* Rows t .. t + rows of one sequence, n input channels from j and all their tiles, forward. */
+SR_INLINE void taps_forward_tile(const sr_call *c, int taps, int64_t tiles, bool gated,
+                                 const float *weights, int64_t sequence, int64_t t, int rows,
+                                 int64_t j, int n) {
+    const int64_t d = c->in[0].cols, padded = sr_taps_padded(d), total = tiles * padded;
+    const int64_t first = sequence * c->length + t;
     const sr_state *ring = &c->state[0];
     const sr_view *C = &c->in[1], *bias = &c->in[2], y = c->out;
     const bool silu = !gated && c->attr.conv.silu;
     vf p[TILE + SR_MAX_TAPS], w[SR_MAX_TAPS];
-    vf b = {0};
-    if (!gated && bias->data != NULL) b = real_load(real_row(bias, 0) + j, n);
-    for (int k = 0; k < taps; k++) w[k] = v_loadf(weights + k * padded + j);
     for (int k = 0; k < taps - 1; k++) {
         int64_t past = t - (taps - 1) + k;
         if (past >= 0)
@@ -78,15 +80,20 @@ SR_INLINE void taps_forward_tile(const sr_call *c, int taps, bool gated, const f
         else
             p[k] = (vf){0};
     }
-    for (int i = 0; i < rows; i++) {
-        p[taps - 1 + i] = taps_input(c, gated, first + i, j, n);
-        vf s = b;
-        for (int k = 0; k < taps; k++) s += w[k] * p[i + k];
-        if (gated)
-            s *= act_load(act_row(C, first + i) + j, n);
-        else if (silu)
-            s = v_silu(s);
-        act_store(act_row(&y, first + i) + j, s, n);
+    for (int i = 0; i < rows; i++) p[taps - 1 + i] = taps_input(c, gated, first + i, j, n);
+    for (int64_t m = 0; m < tiles; m++) {
+        vf b = {0};
+        if (!gated && bias->data != NULL) b = real_load(real_row(bias, 0) + m * d + j, n);
+        for (int k = 0; k < taps; k++) w[k] = v_loadf(weights + k * total + m * padded + j);
+        for (int i = 0; i < rows; i++) {
+            vf s = b;
+            for (int k = 0; k < taps; k++) s += w[k] * p[i + k];
+            if (gated)
+                s *= act_load(act_row(C, first + i) + j, n);
+            else if (silu)
+                s = v_silu(s);
+            act_store(act_row(&y, first + i) + m * d + j, s, n);
+        }
     }
 }
 
@@ -99,11 +106,12 @@ SR_INLINE void taps_remember(const sr_call *c, bool gated, int64_t sequence, int
                    taps_input(c, gated, sequence * c->length + t, j, n), n);
 }
 
-/* Forward of this thread's pairs; inside a parallel region. `taps` 3 and 4 are compiled apart. */
-SR_INLINE void taps_forward(const sr_call *c, int taps, bool gated) {
-    const int64_t d = c->out.cols, groups = sr_taps_groups(c);
+/* Forward of this thread's pairs; inside a parallel region. `taps` 3 and 4 and one tile are
+ * compiled apart. */
+SR_INLINE void taps_forward(const sr_call *c, int taps, int64_t tiles, bool gated) {
+    const int64_t d = c->in[0].cols, groups = sr_taps_groups(c);
     float *weights = c->scratch;
-    taps_transpose(&c->in[gated ? 3 : 1], taps, weights);
+    taps_transpose(&c->in[gated ? 3 : 1], taps, d, weights);
     int64_t low, high;
     sr_share(c->batch * groups, 1, &low, &high);
     for (int64_t item = low; item < high; item++) {
@@ -112,9 +120,9 @@ SR_INLINE void taps_forward(const sr_call *c, int taps, bool gated) {
             const int rows = c->length - t < TILE ? (int)(c->length - t) : TILE;
             int64_t j = p.low;
             for (; j + VL <= p.high; j += VL)
-                taps_forward_tile(c, taps, gated, weights, p.sequence, t, rows, j, VL);
+                taps_forward_tile(c, taps, tiles, gated, weights, p.sequence, t, rows, j, VL);
             if (j < p.high)
-                taps_forward_tile(c, taps, gated, weights, p.sequence, t, rows, j,
+                taps_forward_tile(c, taps, tiles, gated, weights, p.sequence, t, rows, j,
                                   (int)(p.high - j));
         }
         for (int64_t j = p.low; c->state[0].data != NULL && j < p.high; j += VL)
@@ -122,85 +130,96 @@ SR_INLINE void taps_forward(const sr_call *c, int taps, bool gated) {
     }
 }
 
-/* What a thread keeps during backward, in scratch, each [rows, d padded]. */
+/* What a thread keeps during backward, in scratch; rows of d padded, of all tiles but in `past`. */
 typedef struct taps_own {
-    float *past;    /* [2][taps - 1]: the last inputs and the last gradients of the sums */
+    float *past;    /* [taps - 1]: the last inputs */
+    float *slopes;  /* [taps - 1]: the last gradients of the sums */
     float *partial; /* [taps + 1]: gradients of the weights, and of the bias */
 } taps_own;
 
 SR_INLINE taps_own taps_own_of(const sr_call *c, int taps, int thread) {
-    const int64_t padded = sr_taps_padded(c->dout.cols);
-    float *base = (float *)c->scratch + padded * taps + padded * (3 * taps - 1) * thread;
-    return (taps_own){base, base + padded * 2 * (taps - 1)};
+    const int64_t padded = sr_taps_padded(c->in[0].cols), total = sr_taps_tiles(c) * padded;
+    float *base =
+        (float *)c->scratch + total * taps + (padded * (taps - 1) + total * 2 * taps) * thread;
+    return (taps_own){base, base + padded * (taps - 1),
+                      base + padded * (taps - 1) + total * (taps - 1)};
 }
 
 /* With s the sums and g their gradients, g = dy f'(s), or dy C when gated:
- *     dw[k] = sum over t of g[t] input[t - (taps-1) + k],  dinput[t] = sum over k of w[k] g[t +
- * taps-1-k]. A tile computes g for its rows and emits dinput of the rows taps - 1 earlier, whose g
- * are then all known; the last tile also emits the rest. */
-SR_INLINE void taps_backward_tile(const sr_call *c, int taps, bool gated, const float *weights,
-                                  const taps_own *own, int64_t sequence, int64_t t, int rows,
-                                  int64_t j, int n) {
-    const int64_t padded = sr_taps_padded(c->dout.cols), first = sequence * c->length + t;
+ *     dw[k] = sum over t of g[t] input[t - (taps-1) + k],
+ *     dinput[t] = sum over tiles and k of w[k] g[t + taps-1 - k].
+ * A tile of rows computes g for its rows and emits dinput of the rows taps - 1 earlier, whose g
+ * are then all known; the last one also emits the rest. */
+SR_INLINE void taps_backward_tile(const sr_call *c, int taps, int64_t tiles, bool gated,
+                                  const float *weights, const taps_own *own, int64_t sequence,
+                                  int64_t t, int rows, int64_t j, int n) {
+    const int64_t d = c->in[0].cols, padded = sr_taps_padded(d), total = tiles * padded;
+    const int64_t first = sequence * c->length + t;
     const sr_view *C = &c->in[1], *bias = &c->in[2], dy = c->dout;
     const sr_grad d0 = c->din[0], d1 = c->din[1], d2 = c->din[2];
     const bool silu = !gated && c->attr.conv.silu, last = t + rows == c->length;
-    const int before = taps - 1;
+    const int before = taps - 1, end = last ? rows + before : rows;
     vf p[TILE + SR_MAX_TAPS], g[TILE + 2 * SR_MAX_TAPS], w[SR_MAX_TAPS], dw[SR_MAX_TAPS];
-    vf b = {0}, db = v_loadf(own->partial + taps * padded + j);
-    if (!gated && bias->data != NULL) b = real_load(real_row(bias, 0) + j, n);
-    for (int k = 0; k < taps; k++) {
-        w[k] = v_loadf(weights + k * padded + j);
-        dw[k] = v_loadf(own->partial + k * padded + j);
-    }
-    for (int k = 0; k < before; k++) {
-        p[k] = t == 0 ? (vf){0} : v_loadf(own->past + k * padded + j);
-        g[k] = t == 0 ? (vf){0} : v_loadf(own->past + (before + k) * padded + j);
-    }
-    for (int i = 0; i < rows; i++) {
-        p[before + i] = taps_input(c, gated, first + i, j, n);
-        vf s = b, slope = act_load(act_row(&dy, first + i) + j, n);
-        for (int k = 0; k < taps; k++) s += w[k] * p[i + k];
-        if (gated) {
-            if (d1.view.data != NULL)
-                act_give(act_row(&d1.view, first + i) + j, d1.add, slope * s, n);
-            slope *= act_load(act_row(C, first + i) + j, n);
-        } else if (silu) {
-            slope *= v_silu_slope(s, v_sigmoid(s));
+    vf dp[TILE + SR_MAX_TAPS];
+    for (int k = 0; k < before; k++) p[k] = t == 0 ? (vf){0} : v_loadf(own->past + k * padded + j);
+    for (int i = 0; i < rows; i++) p[before + i] = taps_input(c, gated, first + i, j, n);
+    for (int64_t m = 0; m < tiles; m++) {
+        const int64_t channel = m * padded + j;
+        vf b = {0}, db = v_loadf(own->partial + taps * total + channel);
+        if (!gated && bias->data != NULL) b = real_load(real_row(bias, 0) + m * d + j, n);
+        for (int k = 0; k < taps; k++) {
+            w[k] = v_loadf(weights + k * total + channel);
+            dw[k] = v_loadf(own->partial + k * total + channel);
         }
-        g[before + i] = slope;
-        db += slope;
-        for (int k = 0; k < taps; k++) dw[k] += slope * p[i + k];
+        for (int k = 0; k < before; k++)
+            g[k] = t == 0 ? (vf){0} : v_loadf(own->slopes + k * total + channel);
+        for (int i = 0; i < rows; i++) {
+            vf s = b, slope = act_load(act_row(&dy, first + i) + m * d + j, n);
+            for (int k = 0; k < taps; k++) s += w[k] * p[i + k];
+            if (gated) {
+                if (d1.view.data != NULL)
+                    act_give(act_row(&d1.view, first + i) + j, d1.add, slope * s, n);
+                slope *= act_load(act_row(C, first + i) + j, n);
+            } else if (silu) {
+                slope *= v_silu_slope(s, v_sigmoid(s));
+            }
+            g[before + i] = slope;
+            db += slope;
+            for (int k = 0; k < taps; k++) dw[k] += slope * p[i + k];
+        }
+        for (int k = 0; k < taps; k++) v_storef(own->partial + k * total + channel, dw[k]);
+        v_storef(own->partial + taps * total + channel, db);
+        for (int k = 0; k < before; k++) {
+            v_storef(own->slopes + k * total + channel, g[rows + k]);
+            g[before + rows + k] = (vf){0}; /* past the end, for the last tile */
+        }
+        for (int i = 0; i < end; i++) {
+            vf sum = m == 0 ? (vf){0} : dp[i];
+            for (int k = 0; k < taps; k++) sum += w[k] * g[i + before - k];
+            dp[i] = sum;
+        }
     }
-    for (int k = 0; k < taps; k++) v_storef(own->partial + k * padded + j, dw[k]);
-    v_storef(own->partial + taps * padded + j, db);
-    for (int k = 0; k < before; k++) {
-        v_storef(own->past + k * padded + j, p[rows + k]);
-        v_storef(own->past + (before + k) * padded + j, g[rows + k]);
-        g[before + rows + k] = (vf){0}; /* past the end, for the last tile */
-    }
-    const int end = last ? rows + before : rows;
+    for (int k = 0; k < before; k++) v_storef(own->past + k * padded + j, p[rows + k]);
     for (int i = t < before ? before - (int)t : 0; i < end; i++) {
-        vf dp = {0};
-        for (int k = 0; k < taps; k++) dp += w[k] * g[i + before - k];
         const int64_t r = first + i - before;
         if (!gated) {
-            if (d0.view.data != NULL) act_give(act_row(&d0.view, r) + j, d0.add, dp, n);
+            if (d0.view.data != NULL) act_give(act_row(&d0.view, r) + j, d0.add, dp[i], n);
             continue;
         }
         vf B = act_load(act_row(&c->in[0], r) + j, n), v = act_load(act_row(&c->in[2], r) + j, n);
-        if (d0.view.data != NULL) act_give(act_row(&d0.view, r) + j, d0.add, dp * v, n);
-        if (d2.view.data != NULL) act_give(act_row(&d2.view, r) + j, d2.add, dp * B, n);
+        if (d0.view.data != NULL) act_give(act_row(&d0.view, r) + j, d0.add, dp[i] * v, n);
+        if (d2.view.data != NULL) act_give(act_row(&d2.view, r) + j, d2.add, dp[i] * B, n);
     }
 }
 
 /* Backward of this thread's pairs; inside a parallel region. */
-SR_INLINE void taps_backward(const sr_call *c, int taps, bool gated) {
-    const int64_t d = c->dout.cols, padded = sr_taps_padded(d), groups = sr_taps_groups(c);
+SR_INLINE void taps_backward(const sr_call *c, int taps, int64_t tiles, bool gated) {
+    const int64_t d = c->in[0].cols, padded = sr_taps_padded(d), groups = sr_taps_groups(c),
+                  total = tiles * padded;
     float *weights = c->scratch;
-    taps_transpose(&c->in[gated ? 3 : 1], taps, weights);
+    taps_transpose(&c->in[gated ? 3 : 1], taps, d, weights);
     const taps_own own = taps_own_of(c, taps, omp_get_thread_num());
-    memset(own.partial, 0, (size_t)(padded * (taps + 1)) * sizeof(float));
+    memset(own.partial, 0, (size_t)(total * (taps + 1)) * sizeof(float));
     int64_t low, high;
     sr_share(c->batch * groups, 1, &low, &high);
     for (int64_t item = low; item < high; item++) {
@@ -209,9 +228,10 @@ SR_INLINE void taps_backward(const sr_call *c, int taps, bool gated) {
             const int rows = c->length - t < TILE ? (int)(c->length - t) : TILE;
             int64_t j = p.low;
             for (; j + VL <= p.high; j += VL)
-                taps_backward_tile(c, taps, gated, weights, &own, p.sequence, t, rows, j, VL);
+                taps_backward_tile(c, taps, tiles, gated, weights, &own, p.sequence, t, rows, j,
+                                   VL);
             if (j < p.high)
-                taps_backward_tile(c, taps, gated, weights, &own, p.sequence, t, rows, j,
+                taps_backward_tile(c, taps, tiles, gated, weights, &own, p.sequence, t, rows, j,
                                    (int)(p.high - j));
         }
     }
@@ -220,14 +240,16 @@ SR_INLINE void taps_backward(const sr_call *c, int taps, bool gated) {
     const sr_grad *dw = &c->din[gated ? 3 : 1], *db = &c->din[2];
     const int used = omp_get_num_threads();
 #pragma omp for
-    for (int64_t j = 0; j < d; j++)
+    for (int64_t channel = 0; channel < tiles * d; channel++)
         for (int k = 0; k <= taps; k++) {
             const bool is_bias = k == taps;
             if (is_bias ? gated || db->view.data == NULL : dw->view.data == NULL) continue;
+            const int64_t at = k * total + channel / d * padded + channel % d;
             float sum = 0;
             for (int thread = 0; thread < used; thread++)
-                sum += taps_own_of(c, taps, thread).partial[k * padded + j];
-            float *to = is_bias ? real_row(&db->view, 0) + j : real_row(&dw->view, j) + k;
+                sum += taps_own_of(c, taps, thread).partial[at];
+            float *to =
+                is_bias ? real_row(&db->view, 0) + channel : real_row(&dw->view, channel) + k;
             *to = (is_bias ? db->add : dw->add) ? *to + sum : sum;
         }
 }

@@ -1,20 +1,4 @@
-#include "op/truth/truth.h"
-
-/* f(x), and f'(x) in *slope. */
-static real map(sr_map_kind kind, real x, real *slope) {
-    real s = sigmoid(x);
-    switch (kind) {
-    case SR_MAP_RELU:
-        *slope = x > 0;
-        return x > 0 ? x : 0;
-    case SR_MAP_SWISH:
-        *slope = s + x * s * (1 - s);
-        return x * s;
-    default:
-        *slope = 1;
-        return x;
-    }
-}
+#include "op/truth/map.h"
 
 void SR_TRUTH(gate_forward)(const sr_call *c) {
     real slope;

@@ -1,0 +1,66 @@
+/* MoE-MLP: a mixture of experts in the form of MAD (Poli et al. 2024): all experts see the same
+ * gated features h = gelu(W_gate n) * (W_value n), as wide as the stream; each has an output matrix
+ * of its own; a router weighs what they say:
+ *
+ *     y = sum over e of w_e W_e h,   w = route(W_router n + b_router)
+ *
+ * The matrices W_e lie side by side in the output projection, [width, experts * width], which reads
+ * `spread`: row by row this is the order of MAD's [width * experts, width]. Its unused parameter
+ * `gates` is left out. Sparsity 1 routes as MAD's program does, where every expert has weight; 2
+ * gives weight to the active experts only (op/route.c). Units may share the gate before its map,
+ * and the weights w. */
+#include "liv/internal.h"
+
+#include <inttypes.h>
+
+#define GATE        SR_SLOT_C
+#define VALUE       SR_SLOT_V
+#define ROUTER      SR_SLOT_OWN
+#define ROUTER_BIAS (sr_slot)(SR_SLOT_OWN + 1)
+enum { SHARED_GATE, SHARED_ROUTER }; /* in the order of sr_family_features() */
+
+static sartor_status check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes) {
+    if (sizes->width % SR_EXPERTS == 0) return SARTOR_OK;
+    return sr_fail(ctx, SARTOR_INVALID, "%s: width %" PRId64 " is not a multiple of %d experts",
+                   class_->name, sizes->width, SR_EXPERTS);
+}
+
+static sartor_status declare(sr_declare *d) {
+    const sr_axis ff = {SR_AXIS_FF, SR_WRITES, SR_BETWEEN_PRODUCT, d->sizes->width};
+    sr_axis expert = {SR_AXIS_EXPERT, SR_WRITES, SR_BETWEEN_OPEN, SR_EXPERTS};
+    const sr_axis both[] = {ff, sr_model_axis(d)}, scores[] = {expert, sr_model_axis(d)};
+    SR_TRY(sr_declare_tensor(d, GATE, "gate.weight", SHARED_GATE, SR_INIT_MATRIX, true, 2, both));
+    SR_TRY(sr_declare_tensor(d, VALUE, "value.weight", SR_REST, SR_INIT_MATRIX, true, 2, both));
+    SR_TRY(sr_declare_tensor(d, ROUTER, "router.weight", SHARED_ROUTER, SR_INIT_MATRIX, true, 2,
+                             scores));
+    expert.role = SR_ALONG;
+    return sr_declare_tensor(d, ROUTER_BIAS, "router.bias", SHARED_ROUTER, SR_INIT_ZERO, false, 1,
+                             &expert);
+}
+
+/* Scores and weights are f32 in every mode: the choice of experts should not hang on rounding. */
+static sr_value route(sr_build *b, const sr_unit *u, int branch, sr_value n) {
+    sr_value scores = SR_NO_VALUE;
+    sr_project(b, u, branch, n, true, 1, (sr_slot[]){ROUTER}, (sr_value *[]){&scores});
+    scores = sr_bias(b, u, branch, scores, ROUTER_BIAS);
+    sr_attr attr = {.route = {SR_EXPERTS, SR_ACTIVE_EXPERTS, u->class_->code.sparsity == 2}};
+    return sr_graph_op(b->graph, "route", attr, &scores, NULL);
+}
+
+static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
+    sr_value gate = SR_NO_VALUE, value = SR_NO_VALUE, in[2];
+    sr_project(b, u, branch, n, false, 2, (sr_slot[]){GATE, VALUE}, (sr_value *[]){&gate, &value});
+    gate = sr_shared(b, u, branch, SHARED_GATE, gate);
+    in[0] = sr_gate(b, gate, value, u->class_->code.nonlinearity);
+    in[1] = SR_NO_VALUE;
+    if (u->feature_source[SHARED_ROUTER] == u->index) in[1] = route(b, u, branch, n);
+    in[1] = sr_shared(b, u, branch, SHARED_ROUTER, in[1]);
+    return sr_graph_op(b->graph, "spread", (sr_attr){.norm = {0}}, in, NULL);
+}
+
+static sr_axis out(const sr_class *class_, const sr_sizes *sizes) {
+    (void)class_;
+    return (sr_axis){SR_AXIS_FF, SR_READS, SR_BETWEEN_PRODUCT, SR_EXPERTS * sizes->width};
+}
+
+const sr_family_builder sr_family_moe = {check, declare, emit, out};

@@ -1,0 +1,85 @@
+#include "op/truth/truth.h"
+
+static real get(const sr_state *s, int64_t i) {
+    switch (s->type) {
+    case SR_F64:
+        return (real)((const double *)s->data)[i];
+    case SR_F16:
+        return (real)((const sr_half *)s->data)[i];
+    default:
+        return (real)((const float *)s->data)[i];
+    }
+}
+static void set(const sr_state *s, int64_t i, real value) {
+    switch (s->type) {
+    case SR_F64:
+        ((double *)s->data)[i] = (double)value;
+        break;
+    case SR_F16:
+        ((sr_half *)s->data)[i] = (sr_half)value;
+        break;
+    default:
+        ((float *)s->data)[i] = (float)value;
+        break;
+    }
+}
+
+/* Element `column` of k (which = 0) or v (1), `lag` tokens before token t of sequence b. */
+static real past(const sr_call *c, int which, int64_t b, int64_t t, int64_t lag, int64_t column) {
+    const sr_state *s = &c->state[which];
+    if (lag <= t) return row(&c->in[1 + which], b * c->length + t - lag)[column];
+    const int64_t position = c->position + t - lag;
+    if (position < 0 || s->data == NULL || lag - t > s->capacity) return 0;
+    return get(s, (b * s->capacity + position % s->capacity) * s->width + column);
+}
+
+void SR_TRUTH(toeplitz_attention_forward)(const sr_call *c) {
+    const int hd = c->attr.attention.head_dim;
+    const real scale = (real)c->attr.attention.scale;
+    for (int64_t r = 0; r < c->in[0].rows; r++)
+        for (int64_t g = 0; g < c->attr.attention.heads; g++) {
+            const int64_t b = r / c->length, t = r % c->length;
+            const real *q = row(&c->in[0], r) + g * hd;
+            real *y = row(&c->out, r) + g * hd;
+            for (int d = 0; d < hd; d++) y[d] = 0;
+            for (int64_t lag = 0; lag <= c->position + t && lag < c->in[3].rows; lag++) {
+                real score = 0;
+                for (int d = 0; d < hd; d++) score += q[d] * past(c, 0, b, t, lag, g * hd + d);
+                score *= scale * row(&c->in[3], lag)[g];
+                for (int d = 0; d < hd; d++) y[d] += score * past(c, 1, b, t, lag, g * hd + d);
+            }
+        }
+    for (int which = 0; which < 2; which++) {
+        const sr_state *s = &c->state[which];
+        for (int64_t r = 0; s->data != NULL && r < c->in[0].rows; r++)
+            for (int64_t j = 0; j < s->width; j++) {
+                const int64_t b = r / c->length, position = c->position + r % c->length;
+                set(s, (b * s->capacity + position % s->capacity) * s->width + j,
+                    row(&c->in[1 + which], r)[j]);
+            }
+    }
+}
+
+/* With s = scale (q_i . k_j) and e = dy_i . v_j, for every pair at lag i - j:
+ * dq_i += scale h e k_j, dk_j += scale h e q_i, dv_j += h s dy_i, dh += s e. */
+void SR_TRUTH(toeplitz_attention_backward)(const sr_call *c) {
+    const int hd = c->attr.attention.head_dim;
+    const real scale = (real)c->attr.attention.scale;
+    for (int i = 0; i < 4; i++) start(&c->din[i]);
+    for (int64_t r = 0; r < c->in[0].rows; r++)
+        for (int64_t g = 0; g < c->attr.attention.heads; g++)
+            for (int64_t lag = 0; lag <= r % c->length && lag < c->in[3].rows; lag++) {
+                const int64_t column = g * hd;
+                const real *q = row(&c->in[0], r) + column, *k = row(&c->in[1], r - lag) + column,
+                           *v = row(&c->in[2], r - lag) + column, *dy = row(&c->dout, r) + column;
+                const real h = row(&c->in[3], lag)[g];
+                real s = 0, e = 0;
+                for (int d = 0; d < hd; d++) s += scale * q[d] * k[d], e += dy[d] * v[d];
+                sum_into(&c->din[3], lag, g, s * e);
+                for (int d = 0; d < hd; d++) {
+                    sum_into(&c->din[0], r, column + d, scale * h * e * k[d]);
+                    sum_into(&c->din[1], r - lag, column + d, scale * h * e * q[d]);
+                    sum_into(&c->din[2], r - lag, column + d, h * s * dy[d]);
+                }
+            }
+}
