@@ -326,7 +326,7 @@ const op_case op_cases[] = {
     {"gate_add", {.gate = {SR_MAP_NONE}}, 1, 7, {ACT(48), ACT(48), TOKENS(48)}, {{0, 0}}},
     {"log_decay", {.norm = {0}}, 2, 9, {TOKENS(37), REAL(1, 37, 1, -1)}, {{0, 0}}},
     {"token_shift", {.norm = {0}}, 3, 65, {ACT(37)}, {{1, 37}}},
-    {"token_shift", {.norm = {0}}, 2, 1, {ACT(16)}, {{1, 16}}},
+    {"token_shift", {.norm = {0}}, 2, 2, {ACT(16)}, {{1, 16}}},
     {"shift_mix", {.norm = {0}}, 2, 9, {ACT(33), ACT(33), REAL(1, 33, 1, 0)}, {{0, 0}}},
     {"shift_mix", {.norm = {0}}, 1, 70, {ACT(48), ACT(48), REAL(1, 48, 1, 0), ACT(48)}, {{0, 0}}},
     ACTIVATE(SR_MAP_NONE, 2, 9, ACT, 33),
