@@ -42,7 +42,8 @@ static void test_rows_never_move(void **state) {
         "LWA-1-1H", "LWA-2-1H", "RWA-1-1H", "RWA-2-1H", "ZWA-1-1H", "ZWA-2-1H", "GConv-2-Band",
         "GLU", "ReGLU",
         /* from here on whole */
-        "MHA", "MHA-1H", "MHA-W", "MHA-W-1H", "MLP", "MoE-MLP", "MoE-MLP-Top2", "Mamba"};
+        "MHA", "MHA-1H", "MHA-W", "MHA-W-1H", "MLP", "MoE-MLP", "MoE-MLP-Top2", "Mamba", "Hyena",
+        "MH-Hyena", "Hyena-Experts", "Hyena-Experts-Top2"};
     int n = (int)(sizeof later / sizeof *later);
     assert_true(sr_class_count() >= SR_PAPER_CLASSES + n);
     assert_true(sr_class_count() < SR_POOL_CLASSES);
@@ -126,18 +127,18 @@ static void test_feature_shapes(void **state) {
     static const struct {
         const char *one, *other;
         bool shares;
-    } pairs[] = {{"SA-1", "SA-2", true},        {"SA-1", "LA-1", true},
-                 {"SA-1", "SWA-1", true},       {"SA-3", "ZWA-3", true},
-                 {"SA-1", "SA-3", false},       {"SA-3", "SA-4", false},
-                 {"SA-1", "SA-1-1H", false},    {"SA-1-1H", "LA-2-1H", true},
-                 {"SA-1", "SA-1-Diff", false},  {"SA-1-Diff", "SA-2-Diff", true},
-                 {"Rec-1", "Rec-2", false},     {"Rec-1", "Rec-1-Diff", false},
-                 {"GConv-1", "GConv-2", true},  {"GConv-1", "GConv-2-Band", true},
-                 {"GMemless", "ReGLU", true},   {"GMemless", "SA-1", false},
-                 {"GConv-1", "Rec-1", false},   {"MHA", "SA-1", true},
-                 {"MHA-1H", "MHA-W-1H", true},  {"MHA", "MHA-1H", false},
-                 {"Mamba", "Rec-1", false},     {"MoE-MLP", "MoE-MLP-Top2", false},
-                 {"MoE-MLP", "GMemless", false}};
+    } pairs[] = {{"SA-1", "SA-2", true},         {"SA-1", "LA-1", true},
+                 {"SA-1", "SWA-1", true},        {"SA-3", "ZWA-3", true},
+                 {"SA-1", "SA-3", false},        {"SA-3", "SA-4", false},
+                 {"SA-1", "SA-1-1H", false},     {"SA-1-1H", "LA-2-1H", true},
+                 {"SA-1", "SA-1-Diff", false},   {"SA-1-Diff", "SA-2-Diff", true},
+                 {"Rec-1", "Rec-2", false},      {"Rec-1", "Rec-1-Diff", false},
+                 {"GConv-1", "GConv-2", true},   {"GConv-1", "GConv-2-Band", true},
+                 {"GMemless", "ReGLU", true},    {"GMemless", "SA-1", false},
+                 {"GConv-1", "Rec-1", false},    {"MHA", "SA-1", true},
+                 {"MHA-1H", "MHA-W-1H", true},   {"MHA", "MHA-1H", false},
+                 {"Mamba", "Rec-1", false},      {"MoE-MLP", "MoE-MLP-Top2", false},
+                 {"MoE-MLP", "GMemless", false}, {"Hyena", "GConv-2", false}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         const sr_class *x = sr_class_find(pairs[i].one), *y = sr_class_find(pairs[i].other);
         assert_int_equal(sr_class_feature_shape(x, 0) == sr_class_feature_shape(y, 0),

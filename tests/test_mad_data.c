@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -315,6 +316,29 @@ static void test_files(void **state) {
     assert_int_equal(back.vocab, 16);
     sr_mad_data_free(&back);
     expect_unreadable(15, SARTOR_FORMAT, "train_inputs.npy: row ");
+
+    /* The same files in the benchmark's places. */
+    static const char *const parts[] = {"train", "test"}, *const halves[] = {"inputs", "targets"};
+    for (int i = 0; i < 4; i++) {
+        char from[128], to[128];
+        snprintf(from, sizeof from, "%s/%s_%s.npy", folder, parts[i / 2], halves[i % 2]);
+        snprintf(to, sizeof to, "%s/%s", folder, parts[i / 2]);
+        if (i % 2 == 0) assert_int_equal(mkdir(to, 0777), 0);
+        snprintf(to, sizeof to, "%s/%s/%s.npy", folder, parts[i / 2], halves[i % 2]);
+        assert_int_equal(rename(from, to), 0);
+    }
+    assert_int_equal(sr_mad_read(ctx, folder, 16, &back), SARTOR_OK);
+    for (int part = 0; part < 2; part++) assert_true(same(&data.part[part], &back.part[part]));
+    assert_int_equal(back.part[SR_MAD_VALIDATION].rows, 0);
+    sr_mad_data_free(&back);
+    expect_unreadable(15, SARTOR_FORMAT, "train/inputs.npy: row ");
+    for (int i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s/%s.npy", parts[i / 2], halves[i % 2]);
+        assert_int_equal(unlink(path_of(name)), 0);
+        if (i % 2 == 1) assert_int_equal(rmdir(path_of(parts[i / 2])), 0);
+    }
+    assert_int_equal(sr_mad_write(ctx, &data, folder), SARTOR_OK);
 
     /* Half a validation set is none; without both it is not missed. */
     assert_int_equal(unlink(path_of("validation_inputs.npy")), 0);

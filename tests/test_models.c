@@ -37,13 +37,21 @@ static const char *const sharing[] = {
     "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1", /* B and C; a whole MLP */
 };
 enum { SHARING = sizeof sharing / sizeof *sharing };
+/* Classes without features to share: two units with one set of featurizer weights. */
+static const char *const twins[] = {"Hyena", "MH-Hyena", "Hyena-Experts"};
+enum { TWINS = sizeof twins / sizeof *twins };
 
 static const char *arch_of(int i, char text[64]) {
+    if (i >= sr_class_count() + SHARING) {
+        const int n = sr_class_find(twins[i - sr_class_count() - SHARING])->number;
+        snprintf(text, 64, "%d.1.2.1.1-%d.1.2.1.1", n, n);
+        return text;
+    }
     if (i >= sr_class_count()) return sharing[i - sr_class_count()];
     snprintf(text, 64, "%s GMemless", sr_class_get(i + 1)->name);
     return text;
 }
-static int arch_count(void) { return sr_class_count() + SHARING; }
+static int arch_count(void) { return sr_class_count() + SHARING + TWINS; }
 
 static void tokens(int32_t *ids, int64_t n, int64_t vocab, uint64_t seed) {
     sr_rng rng = {seed, SR_FOR_TEST, 0};
@@ -292,7 +300,15 @@ static void test_mad_parameters(void **state) {
                 {"GMemless", 135168},
                 {"MoE-MLP", 165000 - 128},
                 {"MoE-MLP-Top2", 165000 - 128},
-                {"Mamba", 107264}};
+                {"Mamba", 107264},
+                /* sequences of 128; 3 more for each position */
+                {"Hyena", 124348},
+                {"MH-Hyena", 30862},
+                {"Hyena-Experts", 57464},
+                {"Hyena-Experts-Top2", 57464},
+                {"GDN", 5 * 128 * 128 + 3 * 4 * 128 + 2 * 8 * (128 + 1) + 16}, /* not in MAD */
+                {"RWKV-6", 140544},
+                {"RWKV-6-CM", 147712}};
     const sr_sizes sizes = {128, 8, 33, 16, 128, 128, false, SR_HEAD_LANGUAGE};
     sartor_context *ctx = sartor_context_create();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -25,8 +25,8 @@ typedef struct sartor_scale_options {
     const char *tokenizer; /* NULL: bytes */
     const double *budgets; /* training FLOPs, three times those of a forward pass */
     int n_budgets;
-    /* Widths to train at every budget; NULL: `points` sizes, from the one that reads 320 tokens a
-     * parameter to the one that reads 1.25; 20 are in the middle. */
+    /* Widths to train at every budget; NULL: `points` sizes around the one that reads 80 bytes or
+     * 20 pieces a parameter, from 8 times to an eighth of them. */
     const int64_t *widths;
     int n_widths, points;
     /* width and vocab do not count; livs 0: depth follows width, a LIV for every 16 channels, in

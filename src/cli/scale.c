@@ -13,6 +13,25 @@
 
 enum { ESTIMATE = 3 * SR_NUMBER_TEXT + 8 };
 
+/* Budgets, and widths, which may be missing and are whole numbers. */
+static bool read_lists(const sr_command *self, const char *budgets, const char *widths,
+                       sr_numbers_list *of_budgets, int64_t width[SR_MOST_NUMBERS], int *n_widths,
+                       int *code) {
+    sr_numbers_list of_widths = {.n = 0};
+    if (!sr_numbers_parse(budgets, false, of_budgets)) {
+        *code = sr_numbers_wrong(self, "budgets", budgets);
+        return false;
+    }
+    bool good = *widths == '\0' || sr_numbers_parse(widths, false, &of_widths);
+    for (int i = 0; good && i < of_widths.n; i++) {
+        width[i] = of_widths.value[i] < 1e9 ? (int64_t)of_widths.value[i] : 0;
+        good = (double)width[i] == of_widths.value[i];
+    }
+    *n_widths = of_widths.n;
+    if (!good) *code = sr_numbers_wrong(self, "widths", widths);
+    return good;
+}
+
 /* ---- what it will take ---- */
 
 static void cell_of(sr_table *table, const char *format, double value) {
@@ -223,7 +242,7 @@ static int run(const sr_command *self, int argc, char **argv) {
     sartor_scale_options o;
     sartor_scale_defaults(&o);
     sr_paths archs = {NULL, 0}, data = {NULL, 0};
-    const char *budgets = NULL, *widths = NULL;
+    const char *budgets = "", *widths = "";
     int64_t points = o.points, livs = 0, threads = o.threads, workers = 0;
     int precision = (int)o.precision;
     bool json = false, quiet = false, dry = false;
@@ -244,8 +263,9 @@ static int run(const sr_command *self, int argc, char **argv) {
                 "training FLOPs, with commas: 1e12,3e12,1e13; each is spent on every size",
                 .required = true),
         SR_INT("points", "N", &points,
-               "sizes at each budget: from 320 tokens a parameter to 1.25, 20 in the middle", 3,
-               64),
+               "sizes at each budget, around 80 bytes or 20 pieces of text a parameter, from 8 "
+               "times to an eighth of them",
+               3, 64),
         SR_TEXT("widths", "LIST", &widths, "these widths at every budget instead, with commas"),
         SR_INT("livs", "N", &livs,
                "LIVs at every width (default: one for 16 channels, in whole repeats of the "
@@ -278,34 +298,18 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_FLAG("quiet", &quiet, "no progress"),
         SR_END,
     };
-    sr_numbers_list of_budgets, of_widths = {.n = 0};
-    int64_t wanted[SR_MOST_NUMBERS];
+    sr_numbers_list of_budgets;
+    int64_t width[SR_MOST_NUMBERS];
     int code;
-    bool good = sr_options_parse(self, table, argc, argv, &code);
-    if (good && !sr_numbers_parse(budgets, false, &of_budgets)) {
-        code = sr_numbers_wrong(self, "budgets", budgets);
-        good = false;
-    }
-    if (good && widths != NULL && !sr_numbers_parse(widths, false, &of_widths)) {
-        code = sr_numbers_wrong(self, "widths", widths);
-        good = false;
-    }
-    for (int i = 0; good && i < of_widths.n; i++) {
-        wanted[i] = of_widths.value[i] < 1e9 ? (int64_t)of_widths.value[i] : 0;
-        if ((double)wanted[i] != of_widths.value[i]) {
-            code = sr_numbers_wrong(self, "widths", widths);
-            good = false;
-        }
-    }
-    if (good) {
+    if (sr_options_parse(self, table, argc, argv, &code) &&
+        read_lists(self, budgets, widths, &of_budgets, width, &o.n_widths, &code)) {
         o.archs = archs.paths;
         o.n_archs = archs.count;
         o.text.paths = data.paths;
         o.text.n_paths = data.count;
         o.budgets = of_budgets.value;
         o.n_budgets = of_budgets.n;
-        o.widths = of_widths.n > 0 ? wanted : NULL;
-        o.n_widths = of_widths.n;
+        o.widths = width;
         o.points = (int)points;
         o.sizes.livs = (int)livs;
         o.precision = (sartor_precision)precision;
@@ -337,7 +341,7 @@ const sr_command sr_command_scale = {
                 "    --budgets 1e12,3e12,1e13\n"
                 "# a larger budget, and one more architecture, later\n"
                 "sartor scale striped-mamba --study laws.db --data books/ \\\n"
-                "    --budgets 1e12,3e12,1e13,3e13 --precision f32\n"
+                "    --budgets 1e12,3e12,1e13,3e13\n"
                 "# sizes of one's own, at a fixed depth\n"
                 "sartor scale \"SA-1 GMemless Rec-1 GMemless\" --livs 8 --study mine.db \\\n"
                 "    --data books/ --budgets 1e13,3e13,1e14 --widths 64,96,128,192,256\n",

@@ -162,9 +162,9 @@ sr_value sr_convolve(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_s
     return sr_graph_op(b->graph, "conv", (sr_attr){.conv = {(int)w->cols, silu}}, in, state);
 }
 
-sr_value sr_activate(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias, int map) {
-    sr_value in[2] = {x, bias < SR_SLOTS ? sr_weight(b, u, branch, bias) : SR_NO_VALUE};
-    return sr_graph_op(b->graph, "activate", (sr_attr){.activate = {(sr_map_kind)map}}, in, NULL);
+sr_value sr_bias(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias) {
+    sr_value in[2] = {x, sr_weight(b, u, branch, bias)};
+    return sr_graph_op(b->graph, "bias", (sr_attr){.norm = {0}}, in, NULL);
 }
 
 static sr_value rotate(sr_build *b, const sr_unit *u, int branch, sr_value x) {
@@ -188,9 +188,9 @@ static sr_groups attention_emit(sr_build *b, sr_unit *u, int branch, sr_value n)
     const bool makes_k = u->feature_source[0] == u->index,
                makes_v = u->feature_source[1] == u->index;
     if (sr_code_biases(u->class_->code)) {
-        g.c = sr_activate(b, u, branch, g.c, BIAS_Q, SR_MAP_NONE);
-        if (makes_k) g.b = sr_activate(b, u, branch, g.b, BIAS_K, SR_MAP_NONE);
-        if (makes_v) g.v = sr_activate(b, u, branch, g.v, BIAS_V, SR_MAP_NONE);
+        g.c = sr_bias(b, u, branch, g.c, BIAS_Q);
+        if (makes_k) g.b = sr_bias(b, u, branch, g.b, BIAS_K);
+        if (makes_v) g.v = sr_bias(b, u, branch, g.v, BIAS_V);
     }
     if (u->class_->code.featurizer == 2) {
         g.c = sr_convolve(b, u, branch, g.c, SR_SLOT_CONV_C, SR_SLOTS, false);

@@ -61,7 +61,7 @@ static sartor_status check(sartor_context *ctx, const sr_class *class_, const sr
 }
 
 static sartor_status declare_router(sr_declare *d) {
-    sr_axis expert = {SR_AXIS_HEAD, SR_WRITES, SR_BETWEEN_OPEN, SR_EXPERTS};
+    sr_axis expert = {SR_AXIS_EXPERT, SR_WRITES, SR_BETWEEN_OPEN, SR_EXPERTS};
     SR_TRY(sr_declare_tensor(d, ROUTER, "router.weight", SR_REST, SR_INIT_MATRIX, true, 2,
                              (sr_axis[]){expert, sr_model_axis(d)}));
     expert.role = SR_ALONG;
@@ -74,17 +74,15 @@ static sartor_status declare(sr_declare *d) {
     sr_axis row = {SR_AXIS_TILE, SR_WRITES, SR_BETWEEN_OPEN, s.rows};
     sr_axis part = {SR_AXIS_PART, SR_ALONG, SR_BETWEEN_PRODUCT, 3 * s.channels};
     sr_axis tap = {SR_AXIS_TAP, SR_ALONG, SR_BETWEEN_LINEAR, SR_SHORT_TAPS};
-    sr_init zero = {SR_INIT_CONSTANT, 0, 0};
     sr_init uniform = {SR_INIT_UNIFORM, 1 / sqrt(SR_SHORT_TAPS), 0};
     SR_TRY(sr_declare_tensor(d, IN, "in.weight", SR_REST, SR_INIT_MATRIX, true, 2,
                              (sr_axis[]){row, sr_model_axis(d)}));
     row.role = SR_ALONG;
-    SR_TRY(sr_declare_tensor(d, IN_BIAS, "in.bias", SR_REST, zero, false, 1, &row));
+    SR_TRY(sr_declare_tensor(d, IN_BIAS, "in.bias", SR_REST, SR_INIT_ZERO, false, 1, &row));
     SR_TRY(sr_declare_tensor(d, CONV, "conv", SR_REST, uniform, false, 2, (sr_axis[]){part, tap}));
     SR_TRY(sr_declare_tensor(d, CONV_BIAS, "conv_bias", SR_REST, uniform, false, 1, &part));
     SR_TRY(sr_filter_declare(d));
-    if (d->unit->class_->code.featurizer == EXPERTS) SR_TRY(declare_router(d));
-    return sr_declare_out_bias(d);
+    return d->unit->class_->code.featurizer == EXPERTS ? declare_router(d) : SARTOR_OK;
 }
 
 /* x0, x1 and v. */
@@ -92,7 +90,7 @@ static void emit_parts(sr_build *b, const sr_unit *u, int branch, sr_value n, sr
     const shape s = shape_of(u->class_, b->sizes);
     sr_value x;
     sr_project(b, u, branch, n, false, 1, (sr_slot[]){IN}, (sr_value *[]){&x});
-    x = sr_activate(b, u, branch, x, IN_BIAS, SR_MAP_NONE);
+    x = sr_bias(b, u, branch, x, IN_BIAS);
     sr_value in[3] = {x, sr_weight(b, u, branch, CONV), sr_weight(b, u, branch, CONV_BIAS)};
     int state[1] = {sr_graph_state(b->graph, SR_SHORT_TAPS - 1, s.rows, true)};
     x = sr_graph_op(b->graph, "conv", (sr_attr){.conv = {SR_SHORT_TAPS, false}}, in, state);
@@ -104,7 +102,7 @@ static sr_value mix(sr_build *b, const sr_unit *u, int branch, sr_value n, sr_va
     const sr_attr route = {.route = {SR_EXPERTS, SR_ACTIVE_EXPERTS, u->class_->code.sparsity == 2}};
     sr_value in[2] = {y, SR_NO_VALUE}, scores;
     sr_project(b, u, branch, n, true, 1, (sr_slot[]){ROUTER}, (sr_value *[]){&scores});
-    scores = sr_activate(b, u, branch, scores, ROUTER_BIAS, SR_MAP_NONE);
+    scores = sr_bias(b, u, branch, scores, ROUTER_BIAS);
     in[1] = sr_graph_op(b->graph, "route", route, &scores, NULL);
     return sr_graph_op(b->graph, "mix", (sr_attr){.filter = {0}}, in, NULL);
 }

@@ -59,7 +59,8 @@ typedef struct sr_family_builder {
     sartor_status (*check)(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes);
     /* The weights of one branch, all but the norm before it and the output projection. */
     sartor_status (*declare)(sr_declare *d);
-    /* From the normed stream n to what the output projection reads. */
+    /* From the normed stream n to what the output projection reads; sets u->out_gate where a gate
+     * follows that projection. */
     sr_value (*emit)(sr_build *b, sr_unit *u, int branch, sr_value n);
     /* The axis that the output projection reads. */
     sr_axis (*out)(const sr_class *class_, const sr_sizes *sizes);
@@ -68,7 +69,8 @@ typedef struct sr_family_builder {
 const sr_family_builder *sr_family_builder_of(const sr_class *class_);
 
 /* Units with a file of their own. */
-extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena;
+extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena, sr_family_delta,
+    sr_family_rwkv, sr_family_rwkv_channels;
 
 /* The paper's families, by operator code. */
 sartor_status sr_featurizer_declare(sr_declare *d);
@@ -90,9 +92,6 @@ sr_axis sr_model_axis(const sr_declare *d);
 sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature,
                               int64_t channels, int64_t taps);
 
-/* A bias of the output projection; only in classes that are not differential. */
-sartor_status sr_declare_out_bias(sr_declare *d);
-
 /* Multiplies one input by several weights: neighbours in the flat buffer make one product. Weights
  * that the branch does not have (slot -1) leave their result alone. `real`: results are SR_REAL. */
 void sr_project(sr_build *b, const sr_unit *u, int branch, sr_value x, bool real, int n,
@@ -102,10 +101,12 @@ sr_value sr_convolve(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_s
                      sr_slot bias, bool silu);
 /* Keeps a feature that this unit computes, or fetches it from the unit that does. */
 sr_value sr_shared(sr_build *b, sr_unit *u, int branch, int feature, sr_value own);
+/* map(x), entrywise */
+sr_value sr_map(sr_build *b, sr_value x, int map);
 /* map(first) * second */
 sr_value sr_gate(sr_build *b, sr_value first, sr_value second, int map);
-/* map(x + bias); `bias` SR_SLOTS: none. */
-sr_value sr_activate(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias, int map);
+/* x + bias */
+sr_value sr_bias(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot bias);
 
 static inline sr_value sr_weight(sr_build *b, const sr_unit *u, int branch, sr_slot slot) {
     return sr_graph_param(b->graph, u->slot[branch][slot], 1);

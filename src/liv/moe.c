@@ -42,7 +42,7 @@ static sartor_status declare(sr_declare *d) {
 static sr_value route(sr_build *b, const sr_unit *u, int branch, sr_value n) {
     sr_value scores = SR_NO_VALUE;
     sr_project(b, u, branch, n, true, 1, (sr_slot[]){ROUTER}, (sr_value *[]){&scores});
-    scores = sr_activate(b, u, branch, scores, ROUTER_BIAS, SR_MAP_NONE);
+    scores = sr_bias(b, u, branch, scores, ROUTER_BIAS);
     sr_attr attr = {.route = {SR_EXPERTS, SR_ACTIVE_EXPERTS, u->class_->code.sparsity == 2}};
     return sr_graph_op(b->graph, "route", attr, &scores, NULL);
 }

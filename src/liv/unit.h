@@ -36,8 +36,8 @@ typedef enum sr_slot {
     SR_SLOT_FILTER_SKIP,
     SR_SLOT_ROPE,
     SR_SLOT_OUT,
-    SR_SLOT_OUT_BIAS, /* of the output projection, where a family has one */
-    SR_SLOT_OWN,      /* and the next SR_OWN_SLOTS - 1: what a family of its own file names */
+    SR_SLOT_OUT_BIAS,
+    SR_SLOT_OWN, /* and the next SR_OWN_SLOTS - 1: what a family of its own file names */
     SR_SLOTS = SR_SLOT_OWN + 20
 } sr_slot;
 
@@ -58,6 +58,7 @@ typedef struct sr_unit {
     sr_value feature[SR_BRANCHES][2]; /* in sr_family_features() order */
     int cache[SR_BRANCHES][2];        /* state pieces of K and V */
     sr_value filter[SR_BRANCHES];
+    sr_value out_gate; /* its sigmoid multiplies what the output projection makes */
 } sr_unit;
 
 /* SARTOR_INVALID with the reason when a class cannot have these sizes. */

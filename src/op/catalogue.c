@@ -22,7 +22,12 @@
     X(conv) \
     X(embed) \
     X(gate) \
+    X(gate_add) \
+    X(token_shift) \
+    X(shift_mix) \
+    X(log_decay) \
     X(activate) \
+    X(bias) \
     X(route) \
     X(mix) \
     X(spread) \
@@ -32,7 +37,10 @@
     X(long_conv) \
     X(toeplitz_attention) \
     X(gated_linear) \
-    X(rmsnorm)
+    X(feature_map) \
+    X(softplus) \
+    X(rmsnorm) \
+    X(head_norm)
 /* clang-format on */
 
 #define SR_EXTERN(name) extern const sr_op sr_op_##name;

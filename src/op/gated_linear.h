@@ -37,26 +37,30 @@ static inline int64_t sr_gl_saves(const sr_call *c) {
     return (c->length + sr_gl_segment(c) - 1) / sr_gl_segment(c) - 1;
 }
 
-/* Threads that work on the heads of one group in backward, so that every thread has work. With more
- * than one, gradients of what the group shares are summed over the parts at the end. */
+/* Threads that work on the heads of one group, so that every thread has work. With more than one,
+ * gradients of what the group shares are summed over the parts at the end. */
 static inline int64_t sr_gl_parts(const sr_call *c) {
     const int64_t items = c->batch * c->attr.gated_linear.key_heads,
                   parts = (c->threads + items - 1) / items, group = sr_gl_group(c);
     return parts < group ? parts : group;
 }
 
+static inline int64_t sr_gl_part_heads(const sr_call *c) {
+    return (sr_gl_group(c) + sr_gl_parts(c) - 1) / sr_gl_parts(c);
+}
+
 /* Floats of a thread's region. Forward: a segment's queries, keys, decays, values and results, and
- * the state. Backward: the first three with their gradients; values, their gradients and those of
+ * the states. Backward: the first three with their gradients; values, their gradients and those of
  * the results; the states of one tile at every token; per head of a part the gradient of the state
  * in two orders. */
 static inline int64_t sr_gl_region_forward(const sr_call *c) {
     const int64_t k = sr_gl_pad(c->attr.gated_linear.key_dim), v = sr_gl_pad(sr_gl_columns(c));
-    return sr_gl_segment(c) * (3 * k + 2 * v) + k * v;
+    return sr_gl_segment(c) * (3 * k + 2 * v) + sr_gl_part_heads(c) * k * v;
 }
 static inline int64_t sr_gl_region_backward(const sr_call *c) {
-    const int64_t k = sr_gl_pad(c->attr.gated_linear.key_dim), v = sr_gl_pad(sr_gl_columns(c)),
-                  heads = (sr_gl_group(c) + sr_gl_parts(c) - 1) / sr_gl_parts(c);
-    return sr_gl_segment(c) * (6 * k + 3 * v + SR_GL_BLOCK * SR_GL_BLOCK) + 2 * heads * k * v;
+    const int64_t k = sr_gl_pad(c->attr.gated_linear.key_dim), v = sr_gl_pad(sr_gl_columns(c));
+    return sr_gl_segment(c) * (6 * k + 3 * v + SR_GL_BLOCK * SR_GL_BLOCK) +
+           2 * sr_gl_part_heads(c) * k * v;
 }
 /* Floats of the gradients of bonus and skip that a thread sums up. */
 static inline int64_t sr_gl_own(const sr_call *c) {

@@ -31,9 +31,9 @@ typedef struct sr_scale_batch {
 /* The batch at a budget: DeepSeek-AI (2024, arXiv 2401.02954) measured an optimum that grows as the
  * budget to the power 0.33, and Poli et al. (2024) keep it constant inside a budget. */
 sr_scale_batch sr_scale_batch_at(const sr_scale_settings *settings, double budget);
-/* The peak rate at a width: between none and 1/width, what Adam wants of weights that are not
- * aligned with their inputs (Everett et al. 2024, arXiv 2407.05872) and what Vaswani et al. (2017)
- * used. */
+/* The peak rate at a width falls with its square root, as in Vaswani et al. (2017, section 5.3).
+ * With Adam that is right where updates are not aligned with their inputs; full alignment would ask
+ * for 1/width (Everett et al. 2024, arXiv 2407.05872). */
 double sr_scale_rate(const sr_scale_settings *settings, int64_t width);
 
 enum { SR_FAMILY_TEXT = SR_HASH_TEXT + 16 };

@@ -1,4 +1,5 @@
 /* Which sizes are trained: from budgets and architectures to runs. */
+#define _GNU_SOURCE
 #include "probe/scale.h"
 
 #include "base/memory.h"
@@ -10,15 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A run of fewer steps is mostly warm-up. */
-enum { LEAST_STEPS = 20, LEAST_SIZES = 3, CHANNELS_PER_LIV = 16 };
 enum {
-    MICRO_TOKENS = 1 << 14
-}; /* of a micro-batch: more of them need more memory, not less time */
+    LEAST_STEPS = 20, /* fewer are mostly warm-up */
+    LEAST_SIZES = 3,  /* of a parabola */
+    CHANNELS_PER_LIV = 16,
+    MICRO_TOKENS = 1 << 14 /* of a micro-batch: more need more memory, not less time */
+};
 static const double reference_budget = 1e12, reference_width = 128;
-/* Hoffmann et al. (2022) found about 20; a size four times as large reads a quarter of the tokens.
- */
-static const double tokens_per_param = 20, reach = 4 * 4;
+/* Hoffmann et al. (2022) found about 20 pieces to be best; a piece is about 4 bytes. A size sqrt(8)
+ * times as large reads an eighth of them. */
+static const double pieces_per_param = 20, bytes_per_param = 80, reach = 8;
 
 sr_scale_batch sr_scale_batch_at(const sr_scale_settings *s, double budget) {
     const double wanted = (double)s->batch * cbrt(budget / reference_budget);
@@ -48,6 +50,7 @@ typedef struct family {
     size *sizes;  /* by rising width */
     int n, room;
     sr_genome scratch;
+    char text[SR_GENOME_TEXT]; /* scratch */
 } family;
 
 /* The shortest beginning whose repeats are the genome. */
@@ -132,6 +135,10 @@ static double steps_of(const sr_scale_settings *s, const size *z, double budget)
     return nearbyint(budget / (3 * z->flops * tokens_of_step(s, budget)));
 }
 
+static double middle_ratio(const sartor_scale_options *o) {
+    return o->tokenizer != NULL ? pieces_per_param : bytes_per_param;
+}
+
 /* Tokens that the budget pays for, by parameter. */
 static double ratio_of(const size *z, double budget) {
     return budget / (3 * z->flops * (double)z->params);
@@ -140,8 +147,8 @@ static double ratio_of(const size *z, double budget) {
 /* ---- which sizes ---- */
 
 /* Multiples of the head dim, about eight to an octave, until none is of use. */
-static sartor_status list_sizes(sartor_context *ctx, const sr_scale_settings *s, double largest,
-                                family *f) {
+static sartor_status list_sizes(sartor_context *ctx, const sartor_scale_options *o,
+                                const sr_scale_settings *s, double largest, family *f) {
     const int64_t head = s->sizes.head_dim;
     int64_t step = 1;
     for (int64_t k = 1; head * k <= SR_MAX_WIDTH; k += step) {
@@ -149,7 +156,7 @@ static sartor_status list_sizes(sartor_context *ctx, const sr_scale_settings *s,
         SR_TRY(add_size(ctx, s, head * k, f, &made));
         if (made) {
             const size *z = &f->sizes[f->n - 1];
-            if (ratio_of(z, largest) < tokens_per_param / reach / 2 ||
+            if (ratio_of(z, largest) < middle_ratio(o) / reach / 2 ||
                 steps_of(s, z, largest) < LEAST_STEPS)
                 break;
         }
@@ -170,10 +177,10 @@ static sartor_status list_widths(sartor_context *ctx, const sartor_scale_options
 }
 
 /* Marks the sizes nearest to a geometric row of tokens per parameter, each once. */
-static void choose(const sr_scale_settings *s, const family *f, double budget, int points,
-                   bool *chosen) {
-    for (int k = 0; k < points; k++) {
-        const double target = tokens_per_param * pow(reach, 1 - 2.0 * k / (points - 1));
+static void choose(const sartor_scale_options *o, const sr_scale_settings *s, const family *f,
+                   double budget, bool *chosen) {
+    for (int k = 0; k < o->points; k++) {
+        const double target = middle_ratio(o) * pow(reach, 1 - 2.0 * k / (o->points - 1));
         int best = -1;
         double least = INFINITY;
         for (int i = 0; i < f->n; i++) {
@@ -200,12 +207,9 @@ static void choose_all(sartor_context *ctx, const sr_scale_settings *s, const fa
 
 /* ---- runs ---- */
 
-static char *genome_text(const sr_genome *genome) {
-    char *text = malloc(SR_GENOME_TEXT);
-    if (text == NULL) return NULL;
-    sr_genome_print(genome, text);
-    char *shorter = realloc(text, strlen(text) + 1);
-    return shorter != NULL ? shorter : text;
+static char *genome_text(family *f, const sr_genome *genome) {
+    sr_genome_print(genome, f->text);
+    return strdup(f->text);
 }
 
 static sartor_status add_run(sartor_context *ctx, const sr_scale_settings *s, family *f,
@@ -223,7 +227,7 @@ static sartor_status add_run(sartor_context *ctx, const sr_scale_settings *s, fa
                        budget, steps, z->width);
     sr_scale_run *run = &runs->run[runs->n++];
     *run = (sr_scale_run){.arch = f->arch,
-                          .pattern = genome_text(&f->pattern),
+                          .pattern = genome_text(f, &f->pattern),
                           .budget = budget,
                           .livs = z->livs,
                           .width = z->width,
@@ -237,7 +241,7 @@ static sartor_status add_run(sartor_context *ctx, const sr_scale_settings *s, fa
     run->tokens = run->steps * batch.windows * batch.accumulate * s->sizes.context;
     f->scratch = f->pattern;
     SR_TRY(sr_genome_fit(ctx, &f->scratch, z->livs));
-    run->genome = genome_text(&f->scratch);
+    run->genome = genome_text(f, &f->scratch);
     return run->pattern != NULL && run->genome != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }
 
@@ -250,7 +254,7 @@ static sartor_status plan_budget(sartor_context *ctx, const sartor_scale_options
     if (o->n_widths > 0)
         choose_all(ctx, s, f, budget, chosen);
     else
-        choose(s, f, budget, o->points, chosen);
+        choose(o, s, f, budget, chosen);
     for (int i = 0; i < f->n; i++) n += chosen[i];
     sartor_status status = SARTOR_OK;
     if (n < LEAST_SIZES)
@@ -269,7 +273,7 @@ static sartor_status plan_family(sartor_context *ctx, const sartor_scale_options
                                  const sr_scale_settings *s, family *f, sr_scale_runs *runs) {
     double largest = 0;
     for (int i = 0; i < o->n_budgets; i++) largest = fmax(largest, o->budgets[i]);
-    SR_TRY(o->n_widths > 0 ? list_widths(ctx, o, s, f) : list_sizes(ctx, s, largest, f));
+    SR_TRY(o->n_widths > 0 ? list_widths(ctx, o, s, f) : list_sizes(ctx, o, s, largest, f));
     if (f->n == 0) return sr_fail_in(ctx, SARTOR_INVALID, "%s", f->arch);
     for (int i = 0; i < o->n_budgets; i++) SR_TRY(plan_budget(ctx, o, s, f, o->budgets[i], runs));
     return SARTOR_OK;

@@ -7,7 +7,9 @@ The reference runs in float64 on the same parameters.
 In f32 every tensor must agree to |a-b| <= 1e-4 |b| (2-norms; a gradient may
 add 1e-7 of the norm of all gradients).  With metadata "numbers" = "bf16",
 in the file or in the object, the cosine of logits and of every gradient must
-be at least 0.99 and the loss agree to 2 %.
+be at least 0.99 and the loss agree to 2 %; a gradient passes too when it is
+off by less than 4e-4 of the norm of all gradients (what is left of sums that
+nearly cancel, as in a filter network two wide).
 
 usage: parity.py [--verbose] DUMP [DUMP ...]
 """
@@ -26,6 +28,7 @@ F32_GLOBAL = 1e-7
 BF16_COSINE = 0.99
 BF16_LOSS = 0.02
 BF16_GLOBAL = 1e-3
+BF16_NOISE = 4e-4
 NEGLIGIBLE = 1e-10
 
 
@@ -57,7 +60,8 @@ class Report:
         else:
             cosine = ((got * want).sum()
                       / (got.norm() * want.norm()).clamp_min(1e-300)).item()
-            self.lines.append(((1 - cosine) / (1 - BF16_COSINE),
+            noise = error / max(BF16_NOISE * extra, 1e-300)
+            self.lines.append((min((1 - cosine) / (1 - BF16_COSINE), noise),
                                f"{name}: cosine {cosine:.6f}"))
 
     def loss(self, got, want):

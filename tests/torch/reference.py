@@ -42,7 +42,11 @@ STRATEGIES = {
     "GConv": {1: (), 2: ("B",), 3: ("C",), 4: ("B", "C")},
     "GMemless": {1: (), 2: ("gate",)},
     "MLP": {1: ()},
+    "Hyena": {1: ()},
     "MoE": {1: (), 2: ("gate",), 3: ("router",), 4: ("gate", "router")},
+    "Delta": {1: (), 2: ("k",), 3: ("v",), 4: ("k", "v")},
+    "RWKV": {1: (), 2: ("k",), 3: ("v",), 4: ("k", "v")},
+    "RWKV-CM": {1: (), 2: ("r",)},
 }
 
 # The first number of a code and the second decide the family.
@@ -51,11 +55,16 @@ FAMILY = {
     (5, 4): "Rec", (6, 4): "Rec",
     (7, 3): "GConv", (8, 3): "GConv",
     (9, 1): "GMemless",
+    (20, 3): "Hyena", (21, 3): "Hyena", (22, 3): "Hyena",
     (10, 2): "SA", (11, 1): "MLP", (12, 1): "MoE", (13, 4): "Rec",
+    (17, 4): "Delta", (18, 4): "RWKV", (19, 1): "RWKV-CM",
 }
 
-NONE, SOFTMAX, RELU, SWISH, GELU = 1, 2, 3, 4, 5
+NONE, SOFTMAX, RELU, SWISH, GELU, RELU2 = 1, 2, 3, 4, 5, 6
 EXPERTS, ACTIVE = 8, 2
+UNIT_EPS = 1e-6  # beside the squared length of q and k in GDN
+RWKV_EPS = 64e-5
+MIX_RANK, DECAY_RANK = 32, 64
 
 
 class LivClass:
@@ -74,12 +83,17 @@ class LivClass:
         self._check()
 
     def _check(self):
-        channel = {"SA": (2, 3), "Rec": (1,), "GConv": (1,),
-                   "GMemless": (2,), "MLP": (2,), "MoE": (2,)}[self.family]
+        channel = {"SA": (2, 3), "Rec": (1,), "GConv": (1,), "Hyena": (1, 3),
+                   "GMemless": (2,), "MLP": (2,), "MoE": (2,),
+                   "Delta": (3,), "RWKV": (3,),
+                   "RWKV-CM": (2,)}[self.family]
         nonlinear = {"SA": (NONE, SOFTMAX, RELU, SWISH), "Rec": (NONE,),
-                     "GConv": (NONE,), "GMemless": (NONE, RELU, SWISH),
-                     "MLP": (GELU,), "MoE": (GELU,)}
-        sparsity = (1, 2) if self.family in ("SA", "GConv", "MoE") else (1,)
+                     "GConv": (NONE,), "Hyena": (NONE,),
+                     "GMemless": (NONE, RELU, SWISH),
+                     "MLP": (GELU,), "MoE": (GELU,), "Delta": (NONE,),
+                     "RWKV": (NONE,), "RWKV-CM": (RELU2,)}
+        banded = ("SA", "GConv", "MoE", "Hyena")
+        sparsity = (1, 2) if self.family in banded else (1,)
         if (self.channel_mixing not in channel
                 or self.nonlinearity not in nonlinear[self.family]
                 or self.sparsity not in sparsity):
@@ -204,6 +218,19 @@ class Spec:
         """Channels of recurrence LIV i."""
         return self.width * {5: 1, 6: 1, 13: 2}[self.livs[i].featurizer]
 
+    def hyena(self, i):
+        """Of Hyena LIV i: rows of the projection, channels of each of the
+        three parts, width of the filter network, filters."""
+        d = self.width
+        return {20: (3 * d, 4 * d, 4, 4 * d),
+                21: (3 * d // 4, d, 2, d // (2 * self.head_dim)),
+                22: (3 * d, d, 16, d)}[self.livs[i].featurizer]
+
+    @property
+    def state_heads(self):
+        """Heads of a unit with a matrix state, and their channels."""
+        return self.width // (2 * self.head_dim), 2 * self.head_dim
+
     @property
     def inner(self):
         """ff of a memoryless LIV."""
@@ -237,11 +264,51 @@ class Spec:
             }
         if liv.family == "MLP":
             return {"up": {"up.weight": (4 * d, d)}}
+        if liv.family == "Delta":
+            heads, n = self.state_heads
+            out = {x: {f"{x}.weight": (d, d), f"{x}.conv": (d, 4)}
+                   for x in "qkv"}
+            out["z"] = {"z.weight": (d, d), "head_norm.gain": (n,)}
+            out["alpha"] = {"dt.weight": (heads, d), "A_log": (heads,),
+                            "dt.bias": (heads,)}
+            out["beta"] = {"beta.weight": (heads, d)}
+            return out
+        if liv.family == "RWKV":
+            out = {x: {f"{x}.weight": (d, d), f"{x}.mu": (d,),
+                       f"{x}.mix.down.weight": (MIX_RANK, d),
+                       f"{x}.mix.up.weight": (d, MIX_RANK)} for x in "wkvrg"}
+            del out["w"]["w.weight"]
+            out["w"].update({"w.down.weight": (DECAY_RANK, d),
+                             "w.up.weight": (d, DECAY_RANK), "w.bias": (d,)})
+            out["mix"] = {"mix.mu": (d,)}
+            out["u"] = {"u": (d,)}
+            out["norm"] = {"head_norm.gain": (d,), "head_norm.bias": (d,)}
+            return out
+        if liv.family == "RWKV-CM":
+            return {"k": {"k.weight": (4 * d, d), "k.mu": (d,)},
+                    "r": {"r.weight": (d, d), "r.mu": (d,)}}
         if liv.family == "MoE":
             return {"gate": {"gate.weight": (d, d)},
                     "value": {"value.weight": (d, d)},
                     "router": {"router.weight": (EXPERTS, d),
                                "router.bias": (EXPERTS,)}}
+        if liv.family == "Hyena":
+            rows, channels, w, filters = self.hyena(i)
+            out = {"parts": {"in.weight": (rows, d), "in.bias": (rows,),
+                             "conv": (3 * channels, 3),
+                             "conv_bias": (3 * channels,)},
+                   "filter": {"filter.positions": (self.filter_length, 3),
+                              "filter.freq": (w,),
+                              "filter.out.weight": (filters, w),
+                              "filter.skip": (filters,),
+                              "filter.decay": (filters,)}}
+            for name, fan_in in {"in": 3, "0": w, "1": w}.items():
+                out["filter"].update({f"filter.{name}.weight": (w, fan_in),
+                                      f"filter.{name}.bias": (w,)})
+            if liv.featurizer == 22:
+                out["router"] = {"router.weight": (EXPERTS, d),
+                                 "router.bias": (EXPERTS,)}
+            return out
         if liv.family == "GConv":
             out = {name: {f"{name}.weight": (d, d)} for name in "BCv"}
             if liv.featurizer == 7:
@@ -266,12 +333,14 @@ class Spec:
             return {"out.weight": (d, self.inner)}
         if liv.family == "Rec":
             return {"out.weight": (d, self.channels(i))}
-        if liv.family == "MLP":
+        if liv.family in ("MLP", "RWKV-CM"):
             return {"out.weight": (d, 4 * d)}
         if liv.family == "MoE":
             return {"out.weight": (d, EXPERTS * d)}
-        if liv.featurizer == 10:
-            return {"out.weight": (d, d), "out.bias": (d,)}
+        if liv.featurizer in (10, 20, 21, 22):
+            inner = {10: d, 20: 4 * d, 21: d, 22: d // EXPERTS}
+            return {"out.weight": (d, inner[liv.featurizer]),
+                    "out.bias": (d,)}
         return {"out.weight": (d, d)}
 
     def feature_shape(self, i, feature):
@@ -281,7 +350,7 @@ class Spec:
             return self.heads(i)[1:]
         if family == "Rec":
             return (self.states(i),)
-        if family == "MoE":  # shared within a class
+        if family in ("MoE", "Delta", "RWKV", "RWKV-CM"):  # within a class
             return (self.livs[i].number,)
         return (self.inner,) if family == "GMemless" else (self.width,)
 
@@ -345,9 +414,10 @@ class Spec:
 
     def constants(self):
         """name -> value of the stored tensors that are not trained."""
-        decay = torch.linspace(math.log(100) / 1.5, math.log(100) / 0.3,
-                               self.width, dtype=torch.float64)
-        return {name: decay for name in self.parameter_shapes()
+        return {name: torch.linspace(math.log(100) / 1.5,
+                                     math.log(100) / 0.3, *shape,
+                                     dtype=torch.float64)
+                for name, shape in self.parameter_shapes().items()
                 if name.endswith("filter.decay")}
 
 
@@ -377,6 +447,53 @@ def routing(scores, top):
         return torch.zeros_like(scores).scatter(
             -1, index, torch.softmax(best, -1))
     return torch.softmax(scores * (scores >= best[..., -1:]), -1)
+
+
+def head_norm(x, heads, gain, bias=None, eps=NORM_EPS):
+    """Each head of x [B,T,H n] normalised by itself: around its mean when
+    there is a bias, then with gain and bias per channel; else RMSNorm."""
+    x = x.unflatten(-1, (heads, -1))
+    if bias is not None:
+        x = x - x.mean(-1, keepdim=True)
+    x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
+    if bias is None:
+        return (x * gain).flatten(-2)
+    return x.flatten(-2) * gain + bias
+
+
+def delta_rule(q, k, v, alpha, beta):
+    """q, k, v [B,T,H,n], alpha and beta [B,T,H]: token after token,
+    S <- alpha S (I - beta k k^T) + beta v k^T, out = S q."""
+    batch, length, heads, n = q.shape
+    eye = torch.eye(n, dtype=q.dtype)
+    state = q.new_zeros(batch, heads, n, n)
+    out = []
+    for t in range(length):
+        b = beta[:, t, :, None, None]
+        key = k[:, t, :, None, :]
+        state = (alpha[:, t, :, None, None] * state
+                 @ (eye - b * key.transpose(-1, -2) @ key)
+                 + b * v[:, t, :, :, None] @ key)
+        out.append((state @ q[:, t, :, :, None])[..., 0])
+    return torch.stack(out, dim=1)
+
+
+def wkv(r, k, v, decay, u):
+    """r, k, v, decay [B,T,H,n], u [H,n]: token after token,
+    out = r (S + diag(u) k^T v), S <- diag(decay) S + k^T v."""
+    state = r.new_zeros(r.shape[0], r.shape[2], r.shape[3], r.shape[3])
+    out = []
+    for t in range(r.shape[1]):
+        write = k[:, t, :, :, None] * v[:, t, :, None, :]
+        read = state + u[:, :, None] * write
+        out.append((r[:, t, :, :, None] * read).sum(-2))
+        state = decay[:, t, :, :, None] * state + write
+    return torch.stack(out, dim=1)
+
+
+def token_shift(x):
+    """x [B,T,d] one token later, zero first."""
+    return F.pad(x, (0, 0, 1, 0))[:, :-1]
 
 
 def causal_conv(x, taps):
@@ -488,6 +605,27 @@ def implicit_filter(weights, length, period, dtype):
     return h * torch.exp(-t.to(dtype) * weights["filter.decay"].abs())
 
 
+def learned_filter(weights):
+    """The long filter h [L, channels] of the Hyena units, without its skip:
+    the network reads trained positions, its sines share one frequency."""
+    z = weights["filter.positions"]
+    for name in ("in", "0", "1"):
+        z = F.linear(z, weights[f"filter.{name}.weight"],
+                     weights[f"filter.{name}.bias"])
+        z = torch.sin(weights["filter.freq"] * z)
+    h = z @ weights["filter.out.weight"].T
+    t = torch.linspace(0, 1, len(h), dtype=h.dtype)[:, None]
+    return h * torch.exp(-t * weights["filter.decay"].abs())
+
+
+def hyena_positions(length):
+    """Initial positions: t in [0, 1], and one slow wave."""
+    n = torch.arange(length, dtype=torch.float64)
+    angle = 1e-4 * 2 * math.pi * n / length
+    return torch.stack((n / max(length - 1, 1), torch.cos(angle),
+                        -torch.sin(angle)), 1)
+
+
 class Model:
     """The language model over named parameters (tensors of one type)."""
 
@@ -531,15 +669,21 @@ class Model:
 
         def feature(name, compute):
             key = (spec.source[i][name], branch, name)
-            if key[0] == i:
+            if key[0] == i and key not in features:
                 features[key] = compute()
             return features[key]
 
         mix = {"SA": self._attention, "Rec": self._recurrence,
                "GConv": self._convolution, "GMemless": self._memoryless,
-               "MLP": self._mlp, "MoE": self._experts}
+               "MLP": self._mlp, "MoE": self._experts,
+               "Hyena": self._hyena,
+               "Delta": self._delta, "RWKV": self._rwkv,
+               "RWKV-CM": self._rwkv_channels}
         y = mix[spec.livs[i].family](i, weights, n, feature)
-        return y @ weights["out.weight"].T + weights.get("out.bias", 0)
+        y = y @ weights["out.weight"].T + weights.get("out.bias", 0)
+        if spec.livs[i].family == "RWKV-CM":
+            y = torch.sigmoid(feature("r", None)) * y
+        return y
 
     def _attention(self, i, weights, n, feature):
         liv = self.spec.livs[i]
@@ -605,6 +749,89 @@ class Model:
         return (w[..., :, None] * h[..., None, :]).flatten(-2)
 
 
+    def _hyena(self, i, weights, n, feature):
+        liv = self.spec.livs[i]
+        rows, channels, _, filters = self.spec.hyena(i)
+        x = n @ weights["in.weight"].T + weights["in.bias"]
+        x = x.repeat(1, 1, 3 * channels // rows)
+        x = causal_conv(x, weights["conv"]) + weights["conv_bias"]
+        x0, x1, v = x.split(channels, dim=-1)
+        h, skip = learned_filter(weights), weights["filter.skip"]
+        if liv.featurizer == 21:
+            return self._outer(x0, x1, v, h, skip)
+        p = x1 * v
+        y = x0 * (long_conv(p, h) + skip * p)
+        if liv.featurizer == 22:
+            w = routing(n @ weights["router.weight"].T
+                        + weights["router.bias"], liv.sparsity == 2)
+            y = (y.unflatten(-1, (-1, EXPERTS)) * w[..., None, :]).sum(-1)
+        return y
+
+    @staticmethod
+    def _outer(q, k, v, h, skip):
+        """Multi-head Hyena: all entries of the outer products of k and v of
+        a group go through its filter; q reads them."""
+        groups = h.shape[1]
+        q, k, v = (x.unflatten(-1, (groups, -1)) for x in (q, k, v))
+        kv = k[..., :, None] * v[..., None, :]
+        each = kv[0, 0, 0].numel()
+        y = (long_conv(kv.flatten(2), h.repeat_interleave(each, 1))
+             + skip.repeat_interleave(each) * kv.flatten(2))
+        return (q[..., :, None] * y.view_as(kv)).sum(-2).flatten(-2)
+
+    def _delta(self, i, weights, n, feature):
+        heads, hd = self.spec.state_heads
+
+        def project(name):
+            return swish(causal_conv(n @ weights[f"{name}.weight"].T,
+                                     weights[f"{name}.conv"]))
+
+        def unit(x):
+            return x * torch.rsqrt(x.pow(2).sum(-1, keepdim=True) + UNIT_EPS)
+
+        q, k, v = (feature(name, lambda name=name: project(name)).unflatten(
+            -1, (heads, hd)) for name in "qkv")
+        dt = F.softplus(n @ weights["dt.weight"].T + weights["dt.bias"])
+        alpha = torch.exp(-torch.exp(weights["A_log"]) * dt)
+        beta = torch.sigmoid(n @ weights["beta.weight"].T)
+        o = delta_rule(unit(q), unit(k), v, alpha, beta).flatten(-2)
+        return (head_norm(o, heads, weights["head_norm.gain"])
+                * swish(n @ weights["z.weight"].T))
+
+    def _rwkv(self, i, weights, n, feature):
+        heads, hd = self.spec.state_heads
+        past = token_shift(n) - n
+        x = n + past * weights["mix.mu"]
+
+        def mixed(name):
+            low = torch.tanh(x @ weights[f"{name}.mix.down.weight"].T)
+            return n + past * (weights[f"{name}.mu"]
+                               + low @ weights[f"{name}.mix.up.weight"].T)
+
+        def project(name):
+            return mixed(name) @ weights[f"{name}.weight"].T
+
+        r, g = project("r"), project("g")
+        k, v = (feature(name, lambda name=name: project(name))
+                for name in "kv")
+        w = (weights["w.bias"]
+             + torch.tanh(mixed("w") @ weights["w.down.weight"].T)
+             @ weights["w.up.weight"].T)
+        r, k, v, decay = (t.unflatten(-1, (heads, hd))
+                          for t in (r, k, v, torch.exp(-torch.exp(w))))
+        o = wkv(r, k, v, decay, weights["u"].unflatten(-1, (heads, hd)))
+        o = head_norm(o.flatten(-2), heads, weights["head_norm.gain"],
+                      weights["head_norm.bias"], RWKV_EPS)
+        return o * swish(g)
+
+    def _rwkv_channels(self, i, weights, n, feature):
+        past = token_shift(n) - n
+        feature("r", lambda: (n + past * weights["r.mu"])
+                @ weights["r.weight"].T)
+        k = (n + past * weights["k.mu"]) @ weights["k.weight"].T
+        return torch.relu(k).pow(2)
+
+
 def mean_loss(logits, targets):
     """Mean nats over the targets that are not negative."""
     return F.cross_entropy(logits.flatten(0, -2), targets.flatten().long(),
@@ -643,6 +870,10 @@ def initial_params(spec, seed=0, dtype=torch.float32):
                 value = value / math.sqrt(2 * len(spec.livs))
             elif "filter" in name:
                 value = uniform(shape, -1, 1) * shape[1] ** -0.5
+        elif kind == "positions":
+            value = hyena_positions(shape[0])
+        elif kind == "skip":
+            value = torch.randn(shape, generator=gen)
         elif kind in ("gain", "D", "freq"):
             value = torch.ones(shape)
         elif kind == "A_log":

@@ -17,7 +17,7 @@ except ImportError:
 
 import parity
 
-CLASSES = 72
+CLASSES = 76
 SHARED = [
     "1.1.2.1.2-1.1.2.1.2-9.1.2.1.2-9.1.2.1.2",
     "2.1.1.1.4-2.1.1.1.4-1.1.1.1.4",

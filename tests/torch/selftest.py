@@ -29,6 +29,9 @@ EXTRA = [
     {"class": 104, "name": "swish, dense", "code": [2, 2, 2, 4, 2]},
     {"class": 105, "name": "long conv, banded", "code": [8, 3, 2, 1, 1]},
     {"class": 106, "name": "ReGLU", "code": [9, 1, 1, 3, 2]},
+    {"class": 107, "name": "Hyena", "code": [20, 3, 1, 1, 1]},
+    {"class": 108, "name": "Hyena, heads", "code": [21, 3, 1, 1, 3]},
+    {"class": 109, "name": "Hyena, experts", "code": [22, 3, 2, 1, 1]},
 ]
 
 

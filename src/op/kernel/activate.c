@@ -1,23 +1,10 @@
-/* activate: one pass over rows. x is of either kind: `wide` says that it is f32, whatever the
- * activations are. All reads of a vector come before its writes, so that outputs may lie in inputs.
- */
+/* activate: one pass over rows. All reads of a vector come before its writes, so that outputs may
+ * lie in inputs. */
 #include "op/kernel/map.h"
-
-SR_INLINE vf load(const void *p, int64_t j, int n, bool wide) {
-    return wide ? real_load((const float *)p + j, n) : act_load((const act *)p + j, n);
-}
-SR_INLINE void give(void *p, int64_t j, bool add, vf x, int n, bool wide) {
-    if (wide)
-        real_give((float *)p + j, add, x, n);
-    else
-        act_give((act *)p + j, add, x, n);
-}
-static inline void *row_of(const sr_view *v, int64_t r, bool wide) {
-    return wide ? (void *)real_row(v, r) : (void *)act_row(v, r);
-}
+#include "op/kernel/wide.h"
 
 SR_INLINE vf argument(const void *x, const float *bias, int64_t j, int n, bool wide) {
-    vf v = load(x, j, n, wide);
+    vf v = wide_load(x, j, n, wide);
     return bias != NULL ? v + real_load(bias + j, n) : v;
 }
 
@@ -27,17 +14,18 @@ SR_INLINE void forward_rows(const sr_call *c, sr_map_kind map, bool wide) {
     int64_t low, high;
     sr_share(c->out.rows, 1, &low, &high);
     for (int64_t r = low; r < high; r++) {
-        const void *x = row_of(&c->in[0], r, wide);
-        void *y = row_of(&c->out, r, wide);
+        const void *x = wide_row(&c->in[0], r, wide);
+        void *y = wide_row(&c->out, r, wide);
         for (int64_t j = 0; j < full; j += VL)
-            give(y, j, false, map_value(map, argument(x, bias, j, VL, wide)), VL, wide);
+            wide_give(y, j, false, map_value(map, argument(x, bias, j, VL, wide)), VL, wide);
         const int n = (int)(cols - full);
-        if (n > 0) give(y, full, false, map_value(map, argument(x, bias, full, n, wide)), n, wide);
+        if (n > 0)
+            wide_give(y, full, false, map_value(map, argument(x, bias, full, n, wide)), n, wide);
     }
 }
 
 void SR_KERNEL(activate_forward)(const sr_call *c) {
-    const bool wide = sizeof(act) == sizeof(float) || c->in[0].type == SR_F32;
+    const bool wide = is_wide(&c->in[0]);
 #pragma omp parallel num_threads(c->threads)
     {
 #define ROWS(map) (wide ? forward_rows(c, map, true) : forward_rows(c, map, false))
@@ -57,8 +45,8 @@ typedef struct rows {
 
 SR_INLINE void backward(sr_map_kind map, const rows *p, int64_t j, int n, bool wide) {
     vf value, slope = map_slope(map, argument(p->x, p->bias, j, n, wide), &value);
-    vf g = load(p->dy, j, n, wide) * slope;
-    if (p->dx != NULL) give(p->dx, j, p->add, g, n, wide);
+    vf g = wide_load(p->dy, j, n, wide) * slope;
+    if (p->dx != NULL) wide_give(p->dx, j, p->add, g, n, wide);
     if (p->dbias != NULL) real_give(p->dbias + j, true, g, n);
 }
 
@@ -68,9 +56,9 @@ SR_INLINE void backward_rows(const sr_call *c, sr_map_kind map, float *dbias, bo
     int64_t low, high;
     sr_share(c->dout.rows, 1, &low, &high);
     for (int64_t r = low; r < high; r++) {
-        const rows p = {row_of(&c->in[0], r, wide),
-                        row_of(&c->dout, r, wide),
-                        dx->data != NULL ? row_of(dx, r, wide) : NULL,
+        const rows p = {wide_row(&c->in[0], r, wide),
+                        wide_row(&c->dout, r, wide),
+                        dx->data != NULL ? wide_row(dx, r, wide) : NULL,
                         c->in[1].cols > 0 ? real_row(&c->in[1], 0) : NULL,
                         dbias,
                         c->din[0].add};
@@ -80,7 +68,7 @@ SR_INLINE void backward_rows(const sr_call *c, sr_map_kind map, float *dbias, bo
 }
 
 void SR_KERNEL(activate_backward)(const sr_call *c) {
-    const bool wide = sizeof(act) == sizeof(float) || c->in[0].type == SR_F32;
+    const bool wide = is_wide(&c->in[0]);
     const int64_t cols = c->dout.cols, width = (cols + 15) / 16 * 16;
     const bool want_bias = c->din[1].view.data != NULL;
     int used = 1;

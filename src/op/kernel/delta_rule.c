@@ -16,6 +16,10 @@
 
 enum { CHUNK = SR_DELTA_CHUNK, LANES = CHUNK / VL };
 
+/* What has decayed further counts as nothing beside the 1 of the present token: products with it
+ * would become denormal numbers, which are slow. */
+#define LEAST 1e-20f
+
 /* A thread's region. Blocks of two halves are stacked by rows (k above q) or side by side. */
 typedef struct head {
     const sr_call *c;
@@ -145,7 +149,8 @@ static void load_gates(const head *a, int64_t b, int64_t t0, int64_t n, int h) {
             a->alpha[i] = 1;
             a->beta[i] = 0;
         }
-        a->gamma[i] = g = g * a->alpha[i];
+        g *= a->alpha[i];
+        a->gamma[i] = g = g < LEAST ? 0 : g;
     }
 }
 
@@ -156,11 +161,11 @@ static vi lane_numbers(int l) {
     return v;
 }
 
-/* D row by row. What has decayed to nothing is set to 0: denormal numbers are slow. */
+/* D row by row. */
 static void make_decays(const head *a) {
     vf d[LANES];
     vi number[LANES];
-    const vf one = v_set(1), least = v_set(1e-30f);
+    const vf one = v_set(1), least = v_set(LEAST);
     for (int l = 0; l < LANES; l++) {
         d[l] = v_set(0);
         number[l] = lane_numbers(l);

@@ -5,118 +5,20 @@
  * Forward keeps the state before each segment. Backward goes through the segments from the last to
  * the first: from the kept state it makes the segment's states and the gradients of q, then walks
  * back with the gradient of the state for those of k, v and the decays. */
-#include "op/gated_linear.h"
+#include "op/kernel/gated_linear_segment.h"
 #include "op/kernel/gated_linear_tile.h"
-
-typedef struct work {
-    const sr_call *c;
-    int64_t K, V, columns, kw, vw; /* key and value channels, state columns; padded */
-    int64_t segment, group;
-    bool decays, before, normalised;
-    float *q, *k, *a, *dq, *dk, *da; /* [segment][kw] */
-    float *v, *g, *dv;               /* [segment][vw]; forward: g is the result */
-    float *state;                    /* [kw][vw]; backward: see state_gradient() */
-    float *states;                   /* a tile's, at every token */
-} work;
-
-static work work_of(const sr_call *c, float *region, bool backward) {
-    work w = {.c = c,
-              .K = c->attr.gated_linear.key_dim,
-              .V = c->attr.gated_linear.value_dim,
-              .columns = sr_gl_columns(c),
-              .segment = sr_gl_segment(c),
-              .group = sr_gl_group(c),
-              .before = c->in[SR_GL_BONUS].cols > 0,
-              .normalised = c->attr.gated_linear.epsilon > 0};
-    w.decays = w.before || c->attr.gated_linear.decay != SR_DECAY_NONE;
-    w.kw = sr_gl_pad(w.K);
-    w.vw = sr_gl_pad(w.columns);
-    float **keys[] = {&w.q, &w.k, &w.a, &w.dq, &w.dk, &w.da}, **values[] = {&w.v, &w.g, &w.dv};
-    for (int i = 0; i < (backward ? 6 : 3); i++, region += w.segment * w.kw) *keys[i] = region;
-    for (int i = 0; i < (backward ? 3 : 2); i++, region += w.segment * w.vw) *values[i] = region;
-    w.states = region;
-    w.state = region + (backward ? w.segment * SR_GL_BLOCK * SR_GL_BLOCK : 0);
-    return w;
-}
-
-/* ---- a segment's operands ---- */
-
-/* Queries, times the scale, and keys of key head `kh` in n rows from r. */
-static void load_keys(const work *w, int64_t r, int64_t n, int64_t kh) {
-    const sr_view *q = &w->c->in[SR_GL_Q], *k = &w->c->in[SR_GL_K];
-    copy_in(act_row(q, r) + kh * w->K, q->stride, n, w->K, (float)w->c->attr.gated_linear.scale,
-            w->q, w->kw, 0);
-    copy_in(act_row(k, r) + kh * w->K, k->stride, n, w->K, 1, w->k, w->kw, 0);
-}
-
-static void load_decays(const work *w, int64_t r, int64_t n, int64_t h) {
-    const sr_view *g = &w->c->in[SR_GL_DECAY];
-    const sr_decay kind = w->c->attr.gated_linear.decay;
-    for (int64_t i = 0; i < n && w->decays; i++) {
-        float *a = w->a + i * w->kw;
-        if (kind == SR_DECAY_KEY) {
-            const float *x = real_row(g, r + i) + h / w->group * w->K;
-            for (int64_t d = 0; d < w->K; d += VL)
-                v_storef(a + d, v_exp(real_load(x + d, w->K - d < VL ? (int)(w->K - d) : VL)));
-            for (int64_t d = (w->K + VL - 1) / VL * VL; d < w->kw; d += VL)
-                v_storef(a + d, v_set(1));
-        } else {
-            const vf x = kind == SR_DECAY_HEAD ? v_exp(v_set(real_row(g, r + i)[h])) : v_set(1);
-            for (int64_t d = 0; d < w->kw; d += VL) v_storef(a + d, x);
-        }
-    }
-}
-
-static float step_at(const work *w, int64_t r, int64_t h) {
-    return w->c->in[SR_GL_STEP].cols > 0 ? real_row(&w->c->in[SR_GL_STEP], r)[h] : 1;
-}
-static float skip_of(const work *w, int64_t h) {
-    return w->c->in[SR_GL_SKIP].cols > 0 ? real_row(&w->c->in[SR_GL_SKIP], 0)[h] : 0;
-}
-
-static void load_values(const work *w, int64_t r, int64_t n, int64_t h) {
-    const sr_view *v = &w->c->in[SR_GL_V];
-    for (int64_t i = 0; i < n; i++) {
-        copy_in(act_row(v, r + i) + h * w->V, 0, 1, w->V, step_at(w, r + i, h), w->v + i * w->vw,
-                w->vw, 1);
-        if (w->normalised) w->v[i * w->vw + w->V] = 1;
-    }
-}
-
-/* q . diag(bonus) k of token i of the segment, 0 without bonus; with `e`, also its gradient e into
- * those of q, k and the bonus. */
-SR_INLINE float bonus_at(const work *w, int64_t kh, int64_t i, const float *e, float *dbonus) {
-    if (!w->before) return 0;
-    const float *u = real_row(&w->c->in[SR_GL_BONUS], 0) + kh * w->K;
-    vf sum = {0};
-    for (int64_t d = 0; d < w->K; d += VL) {
-        const int n = w->K - d < VL ? (int)(w->K - d) : VL;
-        const int64_t at = i * w->kw + d;
-        const vf uk = real_load(u + d, n) * v_loadf(w->k + at), q = v_loadf(w->q + at);
-        sum += q * uk;
-        if (e == NULL) continue;
-        v_storef(w->dq + at, v_loadf(w->dq + at) + *e * uk);
-        v_storef(w->dk + at, v_loadf(w->dk + at) + *e * (q * real_load(u + d, n)));
-        real_give(dbonus + kh * w->K + d, true, *e * (q * v_loadf(w->k + at)), n);
-    }
-    return e == NULL ? v_sum(sum) : 0;
-}
-
-/* The saved state of head h before segment s > 0, [K][vw]. */
-static float *state_before(const work *w, int64_t b, int64_t h, int64_t s) {
-    return (float *)w->c->saved +
-           ((b * w->c->attr.gated_linear.heads + h) * sr_gl_saves(w->c) + s - 1) * w->K * w->vw;
-}
 
 /* ---- forward ---- */
 
-static void move_state(const work *w, int64_t b, int64_t h, bool back) {
+/* The states of a part's heads, one after another, from the decode state and back. */
+static void move_states(const work *w, const part *p, bool back) {
     const sr_state *s = &w->c->state[0];
-    for (int64_t d = 0; s->data != NULL && d < w->K; d++) {
-        float *there = (float *)s->data + (b * s->capacity + d) * s->width + h * w->columns,
-              *here = w->state + d * w->vw;
-        memcpy(back ? there : here, back ? here : there, (size_t)w->columns * sizeof(float));
-    }
+    for (int64_t h = p->first; h < p->last && s->data != NULL; h++)
+        for (int64_t d = 0; d < w->K; d++) {
+            float *there = (float *)s->data + (p->b * s->capacity + d) * s->width + h * w->columns,
+                  *here = w->state + ((h - p->first) * w->kw + d) * w->vw;
+            memcpy(back ? there : here, back ? here : there, (size_t)w->columns * sizeof(float));
+        }
 }
 
 /* 1 / (q z + epsilon), from a row of q S. */
@@ -139,50 +41,65 @@ static void give_results(const work *w, int64_t r, int64_t n, int64_t h) {
     }
 }
 
-static void forward_head(const work *w, int64_t b, int64_t h) {
+static void forward_head(const work *w, const part *p, int64_t h, int64_t s) {
     const sr_call *c = w->c;
-    memset(w->state, 0, (size_t)(w->kw * w->vw) * sizeof(float));
-    move_state(w, b, h, false);
-    for (int64_t t0 = 0; t0 < c->length; t0 += w->segment) {
-        const int64_t r = b * c->length + t0,
-                      n = c->length - t0 < w->segment ? c->length - t0 : w->segment;
-        if (c->saved != NULL && t0 > 0)
-            memcpy(state_before(w, b, h, t0 / w->segment), w->state,
-                   (size_t)(w->K * w->vw) * sizeof(float));
-        load_keys(w, r, n, h / w->group);
-        load_decays(w, r, n, h);
-        load_values(w, r, n, h);
-        for (int64_t j = 0; j < w->columns; j += VL)
-            for (int64_t d = 0, rows; d < w->K; d += rows) {
-                rows = tile_rows(w->K - d);
-                tile_forward_of(&(tile){.n = n,
-                                        .a = w->a + d,
-                                        .in = w->k + d,
-                                        .to = w->q + d,
-                                        .lane = w->v + j,
-                                        .out = w->g + j,
-                                        .row_stride = w->kw,
-                                        .lane_stride = w->vw,
-                                        .m = w->state + d * w->vw + j,
-                                        .m_stride = w->vw,
-                                        .add = d > 0},
-                                (int)rows, w->decays, w->before);
-            }
-        give_results(w, r, n, h);
+    const int64_t r = p->b * c->length + s * w->segment, n = tokens_of(w, s);
+    float *state = w->state + (h - p->first) * w->kw * w->vw;
+    if (c->saved != NULL && s > 0)
+        memcpy(state_before(w, p->b, h, s), state, (size_t)(w->K * w->vw) * sizeof(float));
+    if (c->attr.gated_linear.decay != SR_DECAY_KEY) load_decays(w, r, n, h);
+    load_values(w, r, n, h);
+    fetch_next(w, p, h, s, false);
+    for (int64_t j = 0; j < w->columns; j += VL)
+        for (int64_t d = 0, rows; d < w->K; d += rows) {
+            rows = tile_rows(w->K - d);
+            tile_forward_of(&(tile){.n = n,
+                                    .a = w->a + d,
+                                    .in = w->k + d,
+                                    .to = w->q + d,
+                                    .lane = w->v + j,
+                                    .out = w->g + j,
+                                    .row_stride = w->kw,
+                                    .lane_stride = w->vw,
+                                    .m = state + d * w->vw + j,
+                                    .m_stride = w->vw,
+                                    .add = d > 0},
+                            (int)rows, w->decays, w->before);
+        }
+    give_results(w, r, n, h);
+}
+
+static void forward_part(const work *w, const part *p) {
+    const sr_call *c = w->c;
+    memset(w->state, 0, (size_t)((p->last - p->first) * w->kw * w->vw) * sizeof(float));
+    move_states(w, p, false);
+    for (int64_t s = 0; s <= sr_gl_saves(c); s++) {
+        const int64_t r = p->b * c->length + s * w->segment;
+        load_keys(w, r, tokens_of(w, s), p->first / w->group);
+        if (c->attr.gated_linear.decay == SR_DECAY_KEY)
+            load_decays(w, r, tokens_of(w, s), p->first);
+        for (int64_t h = p->first; h < p->last; h++) forward_head(w, p, h, s);
     }
-    move_state(w, b, h, true);
+    move_states(w, p, true);
+}
+
+/* This thread's share of all parts. */
+static void share_parts(const sr_call *c, int64_t *low, int64_t *high) {
+    sr_share(c->batch * c->attr.gated_linear.key_heads * sr_gl_parts(c), 1, low, high);
 }
 
 void SR_KERNEL(gated_linear_forward)(const sr_call *c) {
-    const int64_t H = c->attr.gated_linear.heads;
 #pragma omp parallel num_threads(c->threads)
     {
         const unsigned control = flush_denormals();
         const work w =
             work_of(c, (float *)c->scratch + omp_get_thread_num() * sr_gl_region_forward(c), false);
         int64_t low, high;
-        sr_share(c->batch * H, 1, &low, &high);
-        for (int64_t item = low; item < high; item++) forward_head(&w, item / H, item % H);
+        share_parts(c, &low, &high);
+        for (int64_t item = low; item < high; item++) {
+            const part p = part_of_item(&w, item);
+            forward_part(&w, &p);
+        }
         restore_denormals(control);
     }
 }
@@ -309,13 +226,13 @@ static void give_head_decays(const work *w, int64_t r, int64_t n, int64_t h) {
     }
 }
 
-/* Where the part-th part of a group keeps its gradient of q (0), k (1) or decay (2) of row r. */
-static float *part_of(const sr_call *c, int64_t part, int which, int64_t r) {
+/* Where a part of a group keeps its gradient of q (0), k (1) or decay (2) of row r. */
+static float *part_row(const sr_call *c, int64_t number, int which, int64_t r) {
     return (float *)c->scratch + c->threads * (sr_gl_region_backward(c) + sr_gl_own(c)) +
-           part * sr_gl_part(c) + (which * sr_rows(c) + r) * c->in[SR_GL_Q].cols;
+           number * sr_gl_part(c) + (which * sr_rows(c) + r) * c->in[SR_GL_Q].cols;
 }
 
-static void give_keys(const work *w, int64_t r, int64_t n, int64_t kh, int64_t part) {
+static void give_keys(const work *w, int64_t r, int64_t n, int64_t kh, int64_t number) {
     const sr_call *c = w->c;
     const bool by_key = c->attr.gated_linear.decay == SR_DECAY_KEY;
     const float scale = (float)c->attr.gated_linear.scale;
@@ -328,7 +245,7 @@ static void give_keys(const work *w, int64_t r, int64_t n, int64_t kh, int64_t p
                 const int m = w->K - d < VL ? (int)(w->K - d) : VL;
                 const vf x = v_loadf(from[which] + i * w->kw + d) * factor;
                 if (sr_gl_parts(c) > 1)
-                    real_store(part_of(c, part, which, r + i) + kh * w->K + d, x, m);
+                    real_store(part_row(c, number, which, r + i) + kh * w->K + d, x, m);
                 else if (which < 2)
                     act_give(act_row(&to->view, r + i) + kh * w->K + d, to->add, x, m);
                 else
@@ -337,17 +254,18 @@ static void give_keys(const work *w, int64_t r, int64_t n, int64_t kh, int64_t p
     }
 }
 
-static void backward_head(const work *w, int64_t b, int64_t h, int64_t head, int64_t s, int64_t n,
-                          float *own) {
-    const int64_t r = b * w->c->length + s * w->segment;
+static void backward_head(const work *w, const part *p, int64_t h, int64_t s, float *own) {
+    const int64_t r = p->b * w->c->length + s * w->segment, n = tokens_of(w, s),
+                  head = h - p->first;
     const bool by_head = w->c->attr.gated_linear.decay != SR_DECAY_KEY;
     if (by_head) {
         load_decays(w, r, n, h);
         memset(w->da, 0, (size_t)(n * w->kw) * sizeof(float));
     }
     load_values(w, r, n, h);
-    const float *before = s > 0 ? state_before(w, b, h, s) : NULL;
+    const float *before = s > 0 ? state_before(w, p->b, h, s) : NULL;
     load_result_gradients(w, before, r, n, h);
+    fetch_next(w, p, h, s, true);
     for (int64_t d = 0; d < w->K; d += VL)
         for (int64_t j = 0, rows; j < w->columns; j += rows) {
             rows = tile_rows(w->columns - j);
@@ -373,23 +291,21 @@ static void backward_head(const work *w, int64_t b, int64_t h, int64_t head, int
     if (w->c->attr.gated_linear.decay == SR_DECAY_HEAD) give_head_decays(w, r, n, h);
 }
 
-/* Heads first..last - 1, which read the same keys, of one sequence. */
-static void backward_part(const work *w, int64_t b, int64_t first, int64_t last, int64_t part,
-                          float *own) {
-    const int64_t length = w->c->length, kh = first / w->group;
-    memset(w->state, 0, (size_t)(2 * (last - first) * w->kw * w->vw) * sizeof(float));
-    for (int64_t s = sr_gl_saves(w->c); s >= 0; s--) {
-        const int64_t t0 = s * w->segment, r = b * length + t0,
-                      n = length - t0 < w->segment ? length - t0 : w->segment;
+static void backward_part(const work *w, const part *p, float *own) {
+    const sr_call *c = w->c;
+    const int64_t kh = p->first / w->group;
+    memset(w->state, 0, (size_t)(2 * (p->last - p->first) * w->kw * w->vw) * sizeof(float));
+    for (int64_t s = sr_gl_saves(c); s >= 0; s--) {
+        const int64_t r = p->b * c->length + s * w->segment, n = tokens_of(w, s);
         load_keys(w, r, n, kh);
         memset(w->dq, 0, (size_t)(n * w->kw) * sizeof(float));
         memset(w->dk, 0, (size_t)(n * w->kw) * sizeof(float));
-        if (w->c->attr.gated_linear.decay == SR_DECAY_KEY) {
-            load_decays(w, r, n, first);
+        if (c->attr.gated_linear.decay == SR_DECAY_KEY) {
+            load_decays(w, r, n, p->first);
             memset(w->da, 0, (size_t)(n * w->kw) * sizeof(float));
         }
-        for (int64_t h = first; h < last; h++) backward_head(w, b, h, h - first, s, n, own);
-        give_keys(w, r, n, kh, part);
+        for (int64_t h = p->first; h < p->last; h++) backward_head(w, p, h, s, own);
+        give_keys(w, r, n, kh, p->number);
     }
 }
 
@@ -405,7 +321,7 @@ static void add_parts(const sr_call *c) {
                 const int m = cols - d < VL ? (int)(cols - d) : VL;
                 vf sum = {0};
                 for (int64_t p = 0; p < parts; p++)
-                    sum += real_load(part_of(c, p, which, r) + d, m);
+                    sum += real_load(part_row(c, p, which, r) + d, m);
                 if (which < 2)
                     act_give(act_row(&to->view, r) + d, to->add, sum, m);
                 else
@@ -426,8 +342,6 @@ static void add_own(const sr_call *c, const sr_grad *to, int64_t column, int use
 }
 
 void SR_KERNEL(gated_linear_backward)(const sr_call *c) {
-    const int64_t KH = c->attr.gated_linear.key_heads, parts = sr_gl_parts(c),
-                  group = sr_gl_group(c);
     int used = 1;
 #pragma omp parallel num_threads(c->threads)
     {
@@ -439,14 +353,13 @@ void SR_KERNEL(gated_linear_backward)(const sr_call *c) {
 #pragma omp single
         used = omp_get_num_threads();
         int64_t low, high;
-        sr_share(c->batch * KH * parts, 1, &low, &high);
+        share_parts(c, &low, &high);
         for (int64_t item = low; item < high; item++) {
-            const int64_t part = item % parts, kh = item / parts % KH;
-            backward_part(&w, item / parts / KH, kh * group + group * part / parts,
-                          kh * group + group * (part + 1) / parts, part, own);
+            const part p = part_of_item(&w, item);
+            backward_part(&w, &p, own);
         }
 #pragma omp barrier
-        if (parts > 1) add_parts(c);
+        if (sr_gl_parts(c) > 1) add_parts(c);
         restore_denormals(control);
     }
     add_own(c, &c->din[SR_GL_BONUS], 0, used);

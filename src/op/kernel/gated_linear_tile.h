@@ -10,7 +10,6 @@
 #define SR_OP_GATED_LINEAR_TILE_H
 
 #include "op/kernel/lanes.h"
-#include "op/kernel/product.h"
 
 enum { TILE = VL == 16 ? 16 : 8, LEAST_TILE = 8 };
 
