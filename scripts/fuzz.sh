@@ -2,7 +2,7 @@
 # Searches for inputs that break a parser, with libFuzzer under the address and undefined-behaviour
 # sanitizers.
 #
-#     scripts/fuzz.sh NAME [SECONDS]      NAME: genome, safetensors or tokenizer; default 60 seconds
+#     scripts/fuzz.sh NAME [SECONDS]      NAME: genome, npy, safetensors or tokenizer; default 60 seconds
 #
 # Starts from the seeds in tests/fuzz/corpus/NAME and from what earlier runs found in
 # build/fuzz/NAME; an input that breaks it is left there as crash-*. Clang compiles, with coverage,

@@ -8,7 +8,7 @@ build_packages=(
     gcc g++ libc6-dev meson ninja-build pkgconf
     libdnnl-dev libjansson-dev libxxhash-dev libsqlite3-dev libsentencepiece-dev libcmocka-dev node-d3
 )
-check_packages=(clang-format-14 cppcheck python3 python3-torch chromium)
+check_packages=(clang-format-14 cppcheck python3 python3-numpy python3-torch chromium)
 
 # need_packages PACKAGE...: installs those that are missing; asks nothing but, where not root, the
 # password for sudo. Says what it does on standard error, in one line; fails with a reason.

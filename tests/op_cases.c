@@ -27,6 +27,39 @@
             { 0, 0 }                                                                               \
         }                                                                                          \
     }
+/* H heads of V values, KH heads of K keys; decays around exp(mean). Inputs: none, or those given.
+ */
+#define GATED(batch, length, H, KH, K, V, decay, epsilon, ...)                                     \
+    {                                                                                              \
+        "gated_linear", {.gated_linear = {H, KH, K, V, decay, 0.3, epsilon}}, (batch), (length),   \
+            {ACT((KH) * (K)), ACT((KH) * (K)), ACT((H) * (V)), __VA_ARGS__}, {                     \
+            { (K), (H) * ((V) + ((epsilon) > 0)) }                                                 \
+        }                                                                                          \
+    }
+#define GATED_POSITIVE(batch, length, H, KH, K, V)                                                 \
+    {                                                                                              \
+        "gated_linear", {.gated_linear = {H, KH, K, V, SR_DECAY_NONE, 0.3, 1e-12}}, (batch),       \
+            (length),                                                                              \
+            {{0, (KH) * (K), SR_ACT, 0.02f, 0.1f},                                                 \
+             {0, (KH) * (K), SR_ACT, 0.05f, 0.15f},                                                \
+             ACT((H) * (V))},                                                                      \
+        {                                                                                          \
+            { (K), (H) * ((V) + 1) }                                                               \
+        }                                                                                          \
+    }
+#define ABSENT                                                                                     \
+    { 0, 0, SR_REAL, 0, 0 }
+#define DECAYS(c, spread, mean)                                                                    \
+    { 0, (c), SR_REAL, (spread), (mean) }
+#define DELTA(batch, length, heads, k, v)                                                          \
+    {                                                                                              \
+        "delta_rule", {.delta = {(heads), (k), (v), 1e-6}}, (batch), (length),                     \
+            {ACT((heads) * (k)), ACT((heads) * (k)),   ACT((heads) * (v)),   TOKENS(heads),        \
+             TOKENS(heads),      REAL(1, heads, 1, 0), REAL(1, heads, 1, -2)},                     \
+        {                                                                                          \
+            { (k), (heads) * (v) }                                                                 \
+        }                                                                                          \
+    }
 
 const op_case op_cases[] = {
     {"linear", {.linear = {1, false}}, 2, 9, {ACT(40), {24, 40, SR_ACT, 1, 0}}, {{0, 0}}},
@@ -102,6 +135,31 @@ const op_case op_cases[] = {
     {"positions", {.norm = {0}}, 2, 33, {REAL(2, 66, 1, 0), REAL(1, 33, 0.3f, 0)}, {{0, 0}}},
     {"rmsnorm", {.norm = {1e-5}}, 2, 9, {TOKENS(48), REAL(1, 48, 0.5f, 1)}, {{0, 0}}},
     {"rmsnorm", {.norm = {1e-5}}, 1, 5, {TOKENS(33), REAL(1, 33, 0.5f, 1)}, {{0, 0}}},
+    {"head_norm", {.head_norm = {4, false, 1e-5}}, 2, 9, {ACT(64), REAL(1, 16, 0.5f, 1)}, {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {3, false, 1e-2}},
+     1,
+     70,
+     {ACT(21), REAL(1, 21, 0.5f, 1)},
+     {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {20, true, 64e-5}},
+     3,
+     5,
+     {ACT(160), REAL(1, 160, 0.5f, 1), REAL(1, 160, 0.5f, 0)},
+     {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {1, true, 1e-5}},
+     1,
+     33,
+     {ACT(75), REAL(1, 75, 0.5f, 1), REAL(1, 75, 0.5f, 0)},
+     {{0, 0}}},
+    {"head_norm",
+     {.head_norm = {5, true, 1e-5}},
+     2,
+     6,
+     {ACT(60), REAL(1, 12, 0.5f, 1), REAL(1, 12, 0.5f, 0)},
+     {{0, 0}}},
     {"position_features", {.filter = {17, 12, 12, 0}}, 1, 1, {{0, 0, SR_REAL, 0, 0}}, {{0, 0}}},
     {"position_features", {.filter = {17, 100, 257, 0}}, 1, 1, {{0, 0, SR_REAL, 0, 0}}, {{0, 0}}},
     {"position_features", {.filter = {5, 1, 3, 0}}, 1, 1, {{0, 0, SR_REAL, 0, 0}}, {{0, 0}}},
@@ -264,6 +322,13 @@ const op_case op_cases[] = {
     {"gate", {.gate = {SR_MAP_SWISH}}, 1, 7, {ACT(75), ACT(75)}, {{0, 0}}},
     {"gate", {.gate = {SR_MAP_GELU_TANH}}, 2, 9, {ACT(33), ACT(33)}, {{0, 0}}},
     {"gate", {.gate = {SR_MAP_RELU2}}, 1, 8, {ACT(48), ACT(48)}, {{0, 0}}},
+    {"gate_add", {.gate = {SR_MAP_SIGMOID}}, 2, 9, {ACT(33), ACT(33), TOKENS(33)}, {{0, 0}}},
+    {"gate_add", {.gate = {SR_MAP_NONE}}, 1, 7, {ACT(48), ACT(48), TOKENS(48)}, {{0, 0}}},
+    {"log_decay", {.norm = {0}}, 2, 9, {TOKENS(37), REAL(1, 37, 1, -1)}, {{0, 0}}},
+    {"token_shift", {.norm = {0}}, 3, 65, {ACT(37)}, {{1, 37}}},
+    {"token_shift", {.norm = {0}}, 2, 2, {ACT(16)}, {{1, 16}}},
+    {"shift_mix", {.norm = {0}}, 2, 9, {ACT(33), ACT(33), REAL(1, 33, 1, 0)}, {{0, 0}}},
+    {"shift_mix", {.norm = {0}}, 1, 70, {ACT(48), ACT(48), REAL(1, 48, 1, 0), ACT(48)}, {{0, 0}}},
     ACTIVATE(SR_MAP_NONE, 2, 9, ACT, 33),
     ACTIVATE(SR_MAP_NONE, 1, 7, TOKENS, 40),
     /* no bias: a sum may lie on the bend exactly */
@@ -336,6 +401,24 @@ const op_case op_cases[] = {
     SCAN(3, 33, 48, 2),
     SCAN(1, 45, 33, 5),
     SCAN(1, 16, 20, 64),
+    DELTA(2, 70, 3, 16, 16),
+    DELTA(1, 150, 2, 24, 40),
+    DELTA(3, 33, 1, 6, 5),
+    DELTA(1, 2, 5, 8, 8),
+    DELTA(1, 97, 1, 128, 64),
+    /* decays down to exp(-300): nothing may leave the range of f32 */
+    {"delta_rule",
+     {.delta = {2, 16, 16, 1e-6}},
+     2,
+     100,
+     {ACT(32),
+      ACT(32),
+      ACT(32),
+      {0, 2, SR_REAL, 20, 0},
+      TOKENS(2),
+      REAL(1, 2, 1, 1),
+      REAL(1, 2, 1, 0)},
+     {{16, 32}}},
     /* direct */
     {"long_conv", {.norm = {0}}, 2, 9, {ACT(20), REAL(9, 20, 0.3f, 0)}, {{9, 20}}},
     /* a filter shorter, then longer than the call */
@@ -374,5 +457,40 @@ const op_case op_cases[] = {
      101,
      {ACT(48), ACT(48), ACT(48), REAL(101, 1, 0.3f, 0)},
      {{128, 48}, {128, 48}}},
+    GATED(2, 70, 4, 4, 16, 16, SR_DECAY_KEY, 0, DECAYS(64, 0.1f, -0.3f)), /* GLA */
+    GATED(1, 45, 2, 2, 40, 24, SR_DECAY_KEY, 0, DECAYS(80, 0.1f, -0.5f)),
+    GATED(1, 40, 2, 2, 8, 8, SR_DECAY_KEY, 0, DECAYS(16, 5, -10)), /* hardly anything survives */
+    GATED(1, 101, 2, 2, 6, 5, SR_DECAY_KEY, 0, DECAYS(12, 0.0001f, 0)), /* everything does */
+    GATED(2, 66, 3, 3, 16, 16, SR_DECAY_KEY, 0, DECAYS(48, 0.2f, -1), REAL(1, 48, 1, 0)), /* RWKV */
+    GATED(1, 37, 2, 2, 20, 37, SR_DECAY_KEY, 0, DECAYS(40, 5, -10), REAL(1, 40, 1, 0)),
+    GATED(2, 69, 6, 1, 8, 16, SR_DECAY_HEAD, 0, DECAYS(6, 0.1f, -0.4f), ABSENT, /* Mamba-2 */
+          {0, 6, SR_REAL, 0.3f, 0.7f}, REAL(1, 6, 1, 0)),
+    GATED(1, 33, 4, 2, 19, 33, SR_DECAY_HEAD, 0, DECAYS(4, 0.1f, -0.4f), REAL(1, 38, 1, 0),
+          {0, 4, SR_REAL, 0.3f, 0.7f}, REAL(1, 4, 1, 0)),
+    GATED(1, 35, 4, 1, 12, 16, SR_DECAY_KEY, 0, DECAYS(12, 0.1f, -0.4f)),
+    GATED(2, 41, 2, 2, 16, 12, SR_DECAY_NONE, 0, ABSENT),
+    GATED(1, 2, 2, 1, 16, 16, SR_DECAY_KEY, 0, DECAYS(16, 0.1f, -0.4f)),
+    /* normalised: values of q and k away from 0 keep the sum away from it */
+    GATED_POSITIVE(2, 70, 4, 2, 8, 8),
+    GATED_POSITIVE(1, 40, 1, 1, 35, 35),
+    {"feature_map",
+     {.feature_map = {4}},
+     2,
+     35,
+     {ACT(32), REAL(8, 8, 0.4f, 0), REAL(1, 8, 1, 0), REAL(8, 8, 0.4f, 0), REAL(1, 8, 1, 0)},
+     {{0, 0}}},
+    {"feature_map",
+     {.feature_map = {2}},
+     1,
+     33,
+     {ACT(42), REAL(21, 21, 0.2f, 0), REAL(1, 21, 1, 0), REAL(21, 21, 0.2f, 0), REAL(1, 21, 1, 0)},
+     {{0, 0}}},
+    {"softplus",
+     {.softplus = {1, -1}},
+     2,
+     9,
+     {{0, 21, SR_REAL, 3, 0}, REAL(1, 21, 1, -2), REAL(1, 21, 1, 0)},
+     {{0, 0}}},
+    {"softplus", {.softplus = {-1, -0.0625}}, 2, 9, {{0, 48, SR_REAL, 9, 0}}, {{0, 0}}},
     {NULL, {.norm = {0}}, 0, 0, {{0, 0, SR_ACT, 0, 0}}, {{0, 0}}},
 };

@@ -416,7 +416,7 @@ static void test_faults(void **state) {
     assert_non_null(strstr(fit.curves[2].fault, "downwards"));
     assert_true(isnan(fit.curves[2].optimum[SR_ISO_LOSS].value));
     assert_null(fit.curves[3].fault);
-    assert_true(fit.curves[3].outside);
+    assert_int_equal(fit.curves[3].outside, 1);
     assert_false(sr_iso_curve_counts(&fit.curves[3]));
     assert_string_equal(fit.curves[4].fault, "fewer than 3 sizes");
     for (int i = 0; i < SR_ISO_LAWS; i++)

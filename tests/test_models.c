@@ -305,7 +305,10 @@ static void test_mad_parameters(void **state) {
                 {"Hyena", 124348},
                 {"MH-Hyena", 30862},
                 {"Hyena-Experts", 57464},
-                {"Hyena-Experts-Top2", 57464}};
+                {"Hyena-Experts-Top2", 57464},
+                {"GDN", 5 * 128 * 128 + 3 * 4 * 128 + 2 * 8 * (128 + 1) + 16}, /* not in MAD */
+                {"RWKV-6", 140544},
+                {"RWKV-6-CM", 147712}};
     const sr_sizes sizes = {128, 8, 33, 16, 128, 128, false, SR_HEAD_LANGUAGE};
     sartor_context *ctx = sartor_context_create();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -204,7 +204,7 @@ static trained train(const char *arch, int64_t rows, sr_numbers numbers, bool ma
     sr_model_init(model, 5);
     sr_trainer_refresh(t);
     fixed f = {rows, 16, mask};
-    sr_task task = {fill, mask ? scored : NULL, &f};
+    sr_task task = {.fill = fill, .scored = mask ? scored : NULL, .user = &f};
     trained out = {.elements = model->schema.elements};
     for (int i = 0; i < STEPS; i++) {
         sr_step step;
@@ -275,7 +275,7 @@ static void test_not_finite(void **state) {
     float *before = malloc(bytes);
     memcpy(before, model->params, bytes);
     fixed f = {4, 16, false};
-    sr_task task = {fill, NULL, &f};
+    sr_task task = {.fill = fill, .user = &f};
     sr_step step;
     assert_int_equal(sr_trainer_step(ctx, t, &task, &step), SARTOR_NOT_FINITE);
     assert_non_null(strstr(sartor_error(ctx), "step 1"));

@@ -29,7 +29,7 @@ static uint64_t from_pool(const uint32_t pool[POOL], int *at, uint32_t *factor) 
     return halves[1] << 32 | halves[0];
 }
 
-static void step(sr_pcg64 *rng) {
+static inline void step(sr_pcg64 *rng) {
     const sr_uint128 multiplier = (sr_uint128)0x2360ed051fc65da4u << 64 | 0x4385df649fccf645u;
     rng->state = rng->state * multiplier + rng->increment;
 }
@@ -52,42 +52,47 @@ void sr_pcg64_seed(sr_pcg64 *rng, const uint64_t *entropy, int count) {
     step(rng);
 }
 
-uint64_t sr_pcg64_u64(sr_pcg64 *rng) {
+/* Inlined below: a call for every number would take longer than the number. */
+static inline uint64_t next_64(sr_pcg64 *rng) {
     step(rng);
     uint64_t folded = (uint64_t)(rng->state >> 64) ^ (uint64_t)rng->state;
     unsigned turn = (unsigned)(rng->state >> 122);
     return folded >> turn | folded << (-turn & 63);
 }
 
-uint32_t sr_pcg64_u32(sr_pcg64 *rng) {
+static inline uint32_t next_32(sr_pcg64 *rng) {
     if (rng->has_spare) {
         rng->has_spare = false;
         return rng->spare;
     }
-    uint64_t x = sr_pcg64_u64(rng);
+    uint64_t x = next_64(rng);
     rng->spare = (uint32_t)(x >> 32);
     rng->has_spare = true;
     return (uint32_t)x;
 }
 
-double sr_pcg64_uniform(sr_pcg64 *rng) { return (double)(sr_pcg64_u64(rng) >> 11) * 0x1p-53; }
+uint64_t sr_pcg64_u64(sr_pcg64 *rng) { return next_64(rng); }
+
+uint32_t sr_pcg64_u32(sr_pcg64 *rng) { return next_32(rng); }
+
+double sr_pcg64_uniform(sr_pcg64 *rng) { return (double)(next_64(rng) >> 11) * 0x1p-53; }
 
 /* Lemire's method: the high word of x * (most + 1) is uniform once the products whose low word is
  * below 2^bits mod (most + 1) are drawn again. */
 static uint64_t up_to_32(sr_pcg64 *rng, uint32_t most) {
-    uint64_t n = (uint64_t)most + 1, product = sr_pcg64_u32(rng) * n;
+    uint64_t n = (uint64_t)most + 1, product = next_32(rng) * n;
     if ((uint32_t)product < n) {
         uint64_t refused = (UINT32_MAX - most) % n;
-        while ((uint32_t)product < refused) product = sr_pcg64_u32(rng) * n;
+        while ((uint32_t)product < refused) product = next_32(rng) * n;
     }
     return product >> 32;
 }
 
 static uint64_t up_to_64(sr_pcg64 *rng, uint64_t most) {
-    sr_uint128 n = (sr_uint128)most + 1, product = sr_pcg64_u64(rng) * n;
+    sr_uint128 n = (sr_uint128)most + 1, product = next_64(rng) * n;
     if ((uint64_t)product < n) {
         uint64_t refused = (uint64_t)((UINT64_MAX - most) % n);
-        while ((uint64_t)product < refused) product = sr_pcg64_u64(rng) * n;
+        while ((uint64_t)product < refused) product = next_64(rng) * n;
     }
     return (uint64_t)(product >> 64);
 }
@@ -97,14 +102,21 @@ uint64_t sr_pcg64_up_to(sr_pcg64 *rng, uint64_t most) {
     return most <= UINT32_MAX ? up_to_32(rng, (uint32_t)most) : up_to_64(rng, most);
 }
 
-void sr_pcg64_shuffle(sr_pcg64 *rng, int32_t *items, int64_t n) {
-    for (int64_t i = n - 1; i > 0; i--) {
-        uint64_t most = (uint64_t)i, mask = UINT64_MAX >> __builtin_clzll(most), j;
-        do {
-            j = (most <= UINT32_MAX ? sr_pcg64_u32(rng) : sr_pcg64_u64(rng)) & mask;
-        } while (j > most);
-        int32_t item = items[i];
-        items[i] = items[j];
-        items[j] = item;
+/* From the end, each item changes places with one that is not behind it. A place that is too large
+ * is drawn again; that is a swap of the item with itself, because a branch on chance would cost
+ * more. */
+void sr_pcg64_shuffle(sr_pcg64 *rng, int32_t *items, int32_t n) {
+    sr_pcg64 r = *rng;
+    uint32_t i = n > 0 ? (uint32_t)n - 1 : 0;
+    while (i > 0) {
+        uint32_t mask = UINT32_MAX >> __builtin_clz(i);
+        while (i > mask >> 1) {
+            uint32_t drawn = next_32(&r) & mask, good = drawn <= i, at = good ? drawn : i;
+            int32_t item = items[i];
+            items[i] = items[at];
+            items[at] = item;
+            i -= good;
+        }
     }
+    *rng = r;
 }

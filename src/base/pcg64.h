@@ -42,6 +42,6 @@ static inline int64_t sr_pcg64_choice(sr_pcg64 *rng, int64_t n) {
 
 /* shuffle() of a list or of an array's first axis: Fisher and Yates from the end; each place by
  * masking off bits and drawing again what is too large. permutation() shuffles a copy. */
-void sr_pcg64_shuffle(sr_pcg64 *rng, int32_t *items, int64_t n);
+void sr_pcg64_shuffle(sr_pcg64 *rng, int32_t *items, int32_t n);
 
 #endif

@@ -67,6 +67,8 @@ static void print_option(const sr_option *o) {
     char left[96], text[640];
     if (o->kind == SR_OPTION_ARGUMENT)
         snprintf(left, sizeof left, "%s", o->argument);
+    else if (o->kind == SR_OPTION_ARGUMENTS)
+        snprintf(left, sizeof left, "%s...", o->argument);
     else if (o->kind == SR_OPTION_FLAG)
         snprintf(left, sizeof left, "--%s", o->name);
     else if (o->kind == SR_OPTION_CHOICE)

@@ -194,6 +194,13 @@ static int wrong_choice(const sr_parser *p, const sr_option *o, const char *valu
                           sr_shown(value, shown));
 }
 
+static int add_word(const sr_parser *p, sr_paths *words, const char *word) {
+    if (words->paths == NULL) words->paths = calloc((size_t)p->argc + 1, sizeof *words->paths);
+    if (words->paths == NULL) return sr_report_message("not enough memory");
+    words->paths[words->count++] = word;
+    return 0;
+}
+
 /* Stores one value; 0 or an exit code. */
 static int store(const sr_parser *p, const sr_option *o, const char *value) {
     sr_parsed parsed = SR_PARSED;
@@ -215,15 +222,9 @@ static int store(const sr_parser *p, const sr_option *o, const char *value) {
     default:
         if (*value == '\0' && !o->empty)
             return sr_usage_error(p->command, "the value of --%s is empty", o->name);
-        if (o->kind == SR_OPTION_PATHS || o->kind == SR_OPTION_TEXTS) {
-            sr_paths *paths = o->store;
-            if (paths->paths == NULL)
-                paths->paths = calloc((size_t)p->argc + 1, sizeof *paths->paths);
-            if (paths->paths == NULL) return sr_report_message("not enough memory");
-            paths->paths[paths->count++] = value;
-        } else {
-            *(const char **)o->store = value;
-        }
+        if (o->kind == SR_OPTION_PATHS || o->kind == SR_OPTION_TEXTS)
+            return add_word(p, o->store, value);
+        *(const char **)o->store = value;
     }
     return parsed == SR_PARSED ? 0 : wrong_value(p, o, value);
 }
@@ -280,10 +281,12 @@ static int parse_argument(sr_parser *p) {
     int index = 0;
     char shown[SR_SHOWN];
     for (const sr_option *o = p->table; o->kind != SR_OPTION_END; o++) {
-        if (o->kind != SR_OPTION_ARGUMENT || index++ != p->given) continue;
+        const bool many = o->kind == SR_OPTION_ARGUMENTS;
+        if (!many && (o->kind != SR_OPTION_ARGUMENT || index++ != p->given)) continue;
         if (*word == '\0') return sr_usage_error(p->command, "%s is empty", o->argument);
-        p->given++;
         p->seen[o - p->table] = true;
+        if (many) return add_word(p, o->store, word);
+        p->given++;
         *(const char **)o->store = word;
         return 0;
     }
@@ -293,7 +296,7 @@ static int parse_argument(sr_parser *p) {
 static int check_required(const sr_parser *p) {
     for (const sr_option *o = p->table; o->kind != SR_OPTION_END; o++) {
         if (!o->required || p->seen[o - p->table]) continue;
-        if (o->kind == SR_OPTION_ARGUMENT)
+        if (o->kind == SR_OPTION_ARGUMENT || o->kind == SR_OPTION_ARGUMENTS)
             return sr_usage_error(p->command, "%s is missing", o->argument);
         return sr_usage_error(p->command, "--%s %s is missing", o->name, o->argument);
     }

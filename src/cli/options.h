@@ -12,18 +12,19 @@
 #include <stdint.h>
 
 typedef enum sr_option_kind {
-    SR_OPTION_END,      /* last row of a table */
-    SR_OPTION_HEADING,  /* `help` opens a group in --help */
-    SR_OPTION_ARGUMENT, /* a word without dashes, named `argument`: const char * */
-    SR_OPTION_FLAG,     /* bool */
-    SR_OPTION_INT,      /* int64_t in low..high, digits only */
-    SR_OPTION_SIZE,     /* int64_t in low..high, also 1e6, 1.5e6, 64k, 10M, 2G (decimal) */
-    SR_OPTION_SEED,     /* uint64_t */
-    SR_OPTION_REAL,     /* double in low..high, finite */
-    SR_OPTION_TEXT,     /* const char * */
-    SR_OPTION_CHOICE,   /* int: the index of a word in `choices` */
-    SR_OPTION_TEXTS,    /* sr_paths: one word each time the option is given */
-    SR_OPTION_PATHS     /* sr_paths: one or more words, up to the next option */
+    SR_OPTION_END,       /* last row of a table */
+    SR_OPTION_HEADING,   /* `help` opens a group in --help */
+    SR_OPTION_ARGUMENT,  /* a word without dashes, named `argument`: const char * */
+    SR_OPTION_ARGUMENTS, /* all further words: sr_paths */
+    SR_OPTION_FLAG,      /* bool */
+    SR_OPTION_INT,       /* int64_t in low..high, digits only */
+    SR_OPTION_SIZE,      /* int64_t in low..high, also 1e6, 1.5e6, 64k, 10M, 2G (decimal) */
+    SR_OPTION_SEED,      /* uint64_t */
+    SR_OPTION_REAL,      /* double in low..high, finite */
+    SR_OPTION_TEXT,      /* const char * */
+    SR_OPTION_CHOICE,    /* int: the index of a word in `choices` */
+    SR_OPTION_TEXTS,     /* sr_paths: one word each time the option is given */
+    SR_OPTION_PATHS      /* sr_paths: one or more words, up to the next option */
 } sr_option_kind;
 
 /* The words of an option. Release with sr_paths_free(); the strings belong to argv. */
@@ -54,8 +55,10 @@ typedef struct sr_option {
     { .kind = SR_OPTION_HEADING, .help = text }
 #define SR_ARGUMENT(a, s, h)                                                                       \
     SR_ROW(SR_OPTION_ARGUMENT, NULL, a, const char *, s, h, .required = true)
-/* An argument that may be missing; behind the others. */
-#define SR_OPTIONAL(a, s, h)      SR_ROW(SR_OPTION_ARGUMENT, NULL, a, const char *, s, h)
+/* An argument that may be missing, or may be given several times; behind the others. */
+#define SR_OPTIONAL(a, s, h)  SR_ROW(SR_OPTION_ARGUMENT, NULL, a, const char *, s, h)
+#define SR_ARGUMENTS(a, s, h) SR_ROW(SR_OPTION_ARGUMENTS, NULL, a, sr_paths, s, h, .required = true)
+
 #define SR_FLAG(n, s, h)          SR_ROW(SR_OPTION_FLAG, n, NULL, bool, s, h)
 #define SR_INT(n, a, s, h, l, u)  SR_ROW(SR_OPTION_INT, n, a, int64_t, s, h, .low = l, .high = u)
 #define SR_SIZE(n, a, s, h, l, u) SR_ROW(SR_OPTION_SIZE, n, a, int64_t, s, h, .low = l, .high = u)

@@ -231,7 +231,7 @@ static sartor_status write_header(sartor_context *ctx, FILE *stream, int64_t row
 
 static void write_values(FILE *stream, int64_t count, const int32_t *values) {
     enum { BLOCK = 4096 };
-    unsigned char bytes[8 * BLOCK];
+    unsigned char bytes[8 * BLOCK] = {0};
     for (int64_t done = 0; done < count;) {
         int n = count - done < BLOCK ? (int)(count - done) : BLOCK;
         for (int i = 0; i < n; i++) {

@@ -90,6 +90,12 @@ static const sr_class classes[] = {
           "Hyena whose output mixes 8 experts, routed softly"),
     PLAIN(76, "Hyena-Experts-Top2", SR_FAMILY_HYENA, 22, 3, 2, 1, 1,
           "Hyena whose output mixes the best 2 of 8 experts"),
+    PLAIN(77, "GDN", SR_FAMILY_DELTA, 17, 4, 1, 1, 3,
+          "gated delta rule: a matrix state a head, overwritten key by key (Gated DeltaNet)"),
+    PLAIN(78, "RWKV-6", SR_FAMILY_RWKV, 18, 4, 1, 1, 3,
+          "RWKV-6 time mixer: a matrix state a head, decays and token shifts made from the input"),
+    PLAIN(79, "RWKV-6-CM", SR_FAMILY_RWKV_CM, 19, 1, 1, 6, 2,
+          "RWKV-6 channel mixer: token shift, ReLU squared, a gate behind the projection"),
 };
 
 int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }
@@ -227,6 +233,9 @@ static const struct {
     [MEM] = {"GMemless", {"gate", NULL}},
     [MLP] = {"MLP", {NULL, NULL}},
     [MOE] = {"MoE", {"gate", "router"}},
+    [SR_FAMILY_DELTA] = {"Delta", {"K", "V"}},
+    [SR_FAMILY_RWKV] = {"RWKV", {"K", "V"}},
+    [SR_FAMILY_RWKV_CM] = {"RWKV-CM", {"receptance", NULL}},
     [SR_FAMILY_HYENA] = {"Hyena", {NULL, NULL}},
 };
 

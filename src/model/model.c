@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static sartor_status check_sizes(sartor_context *ctx, const sr_genome *genome, const sr_sizes *s) {
     const struct {
@@ -120,9 +119,9 @@ void sr_model_init(sr_model *m, uint64_t seed) { sr_schema_init(&m->schema, seed
 void sr_sizes_print(const sr_sizes *s, char text[SR_SIZES_TEXT]) {
     snprintf(text, SR_SIZES_TEXT,
              "width=%" PRId64 " head_dim=%" PRId64 " window=%" PRId64 " vocab=%" PRId64
-             " context=%" PRId64 " filter_length=%" PRId64 " tied=%d",
-             s->width, s->head_dim, s->window, s->vocab, s->context, s->filter_length, s->tied);
-    if (s->head == SR_HEAD_SEQUENCE) strcat(text, " head=sequence");
+             " context=%" PRId64 " filter_length=%" PRId64 " tied=%d%s",
+             s->width, s->head_dim, s->window, s->vocab, s->context, s->filter_length, s->tied,
+             s->head == SR_HEAD_SEQUENCE ? " head=sequence" : "");
 }
 
 /* tokens -> final norm */

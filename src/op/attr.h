@@ -16,12 +16,15 @@ typedef enum sr_map_kind {
     SR_MAP_RELU2 = 6,     /* max(x, 0)^2 */
     SR_MAP_GELU = 7,      /* x / 2 (1 + erf(x / sqrt(2))) */
     SR_MAP_SIGMOID = 8,
-    SR_MAP_TANH = 9
+    SR_MAP_TANH = 9,
+    SR_MAP_MINUS_EXP = 10 /* -e^x: the logarithm of RWKV's decay */
 } sr_map_kind;
 
 static inline bool sr_map_is_entrywise(sr_map_kind map) {
-    return map >= SR_MAP_NONE && map <= SR_MAP_TANH && map != SR_MAP_SOFTMAX;
+    return map >= SR_MAP_NONE && map <= SR_MAP_MINUS_EXP && map != SR_MAP_SOFTMAX;
 }
+/* What a state decays by: nothing, one factor per head, one per key channel. */
+typedef enum sr_decay { SR_DECAY_NONE, SR_DECAY_HEAD, SR_DECAY_KEY } sr_decay;
 
 typedef union sr_attr {
     struct {
@@ -63,6 +66,28 @@ typedef union sr_attr {
         int64_t length; /* rows of the filter: lags */
         int64_t band;   /* lags from here on are 0; 0: none */
     } filter;
+    struct {
+        int heads, key_heads; /* heads of v and out; of q and k, each read by heads / key_heads */
+        int key_dim, value_dim;
+        sr_decay decay;
+        double scale;   /* of q */
+        double epsilon; /* out / (q . sum of k + epsilon); 0: not normalised */
+    } gated_linear;
+    struct {
+        int heads;
+        bool centre; /* subtract the mean: LayerNorm, else RMSNorm */
+        double epsilon;
+    } head_norm;
+    struct {
+        int heads;
+    } feature_map;
+    struct {
+        double sign, factor; /* y = factor softplus(sign x) */
+    } softplus;
+    struct {
+        int heads, key_dim, value_dim;
+        double epsilon; /* added to the squared lengths of q and k */
+    } delta;
 } sr_attr;
 
 #endif

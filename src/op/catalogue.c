@@ -22,6 +22,10 @@
     X(conv) \
     X(embed) \
     X(gate) \
+    X(gate_add) \
+    X(token_shift) \
+    X(shift_mix) \
+    X(log_decay) \
     X(activate) \
     X(bias) \
     X(route) \
@@ -29,9 +33,14 @@
     X(spread) \
     X(gated_conv) \
     X(scan) \
+    X(delta_rule) \
     X(long_conv) \
     X(toeplitz_attention) \
-    X(rmsnorm)
+    X(gated_linear) \
+    X(feature_map) \
+    X(softplus) \
+    X(rmsnorm) \
+    X(head_norm)
 /* clang-format on */
 
 #define SR_EXTERN(name) extern const sr_op sr_op_##name;

@@ -145,15 +145,16 @@ static sartor_status fit_curve(sartor_context *ctx, const sr_isoflop *fit, sr_is
         curve->fault = "the parabola has no minimum: it opens downwards";
         return SARTOR_OK;
     }
-    curve->outside = optimum[SR_ISO_PARAMS] < log(p[0].params) ||
-                     optimum[SR_ISO_PARAMS] > log(p[curve->points - 1].params);
+    curve->outside = optimum[SR_ISO_PARAMS] < log(p[0].params)                   ? -1
+                     : optimum[SR_ISO_PARAMS] > log(p[curve->points - 1].params) ? 1
+                                                                                 : 0;
     for (int q = 0; q < SR_ISO_QUANTITIES; q++)
         curve->optimum[q].value = natural((sr_iso_quantity)q, optimum[q]);
     return SARTOR_OK;
 }
 
 bool sr_iso_curve_counts(const sr_iso_curve *curve) {
-    return curve->fault == NULL && !curve->outside;
+    return curve->fault == NULL && curve->outside == 0;
 }
 
 /* ---- bootstrap ---- */
@@ -199,8 +200,7 @@ static void fill_pool(bootstrap *b) {
     fit->noise = sqrt(squares);
 }
 
-/* Numbers are keyed by resample, budget and place in it: a budget's draws do not change when
- * another is added. */
+/* Random numbers are keyed by curve, resample and place: the order of work does not matter. */
 static void resample(const bootstrap *b, int k, int number, double *drawn) {
     const sr_isoflop *fit = b->fit;
     const sr_iso_curve *curve = &fit->curves[k];

@@ -11,7 +11,7 @@
  * drawn, and there are few of them, so that resampling points would leave budgets without a
  * parabola. Residuals of all budgets are pooled (their noise is that of seeds and data order, taken
  * as equal), enlarged by 1/sqrt(1 - leverage) because a fit through few points hides part of the
- * noise (Davison and Hinkley 1997, section 6.3), centred, and added to the fitted losses. */
+ * noise (Davison and Hinkley 1997, chapter 6), centred, and added to the fitted losses. */
 #ifndef SR_PROBE_ISOFLOP_H
 #define SR_PROBE_ISOFLOP_H
 
@@ -43,9 +43,9 @@ typedef enum sr_iso_quantity {
 
 typedef struct sr_iso_curve {
     double budget;
-    int first, points;   /* points[first .. first + points) of the fit, by rising size */
-    const char *fault;   /* why there is no parabola; NULL: there is one */
-    bool outside;        /* the minimum is beyond the sizes measured: no law is fitted through it */
+    int first, points; /* points[first .. first + points) of the fit, by rising size */
+    const char *fault; /* why there is no parabola; NULL: there is one */
+    int outside; /* -1, 1: the minimum is below, above the sizes measured; no law goes through it */
     double middle, c[3]; /* loss = c0 + c1 u + c2 u^2, u = ln N - middle */
     sr_estimate optimum[SR_ISO_QUANTITIES];
 } sr_iso_curve;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds the report page into a C source (page.h declares what is in it).
 
-    embed.py OUT.c PAGE.html PAGE.css NOTICES.txt LIBRARY.js SCRIPT.js...
+    embed.py OUT.c NAME PAGE.html PAGE.css NOTICES.txt LIBRARY.js SCRIPT.js...
 
 PAGE.html has the marks @policy@, @style@, @library@, @data@, @scripts@ and @notices@. The page's
 own scripts become one, in one scope. The content policy lets the browser run these very scripts,
@@ -37,12 +37,11 @@ def policy(scripts, style):
 
 def array(name, data):
     rows = [",".join(map(str, data[i:i + 32])) for i in range(0, len(data), 32)]
-    return "const unsigned char %s[] = {\n%s};\nconst size_t %s_size = sizeof %s;\n" % (
-        name, ",\n".join(rows), name, name)
+    return "static const unsigned char %s[] = {\n%s};\n" % (name, ",\n".join(rows))
 
 
 def main():
-    out, page, css, notices, library, *scripts = sys.argv[1:]
+    out, name, page, css, notices, library, *scripts = sys.argv[1:]
     # What stands between two tags is hashed to the byte.
     style, library, script = "\n" + read(css), "\n" + read(library) + "\n", "\n" + own_script(scripts)
     for text, end in ((style, "</style"), (library, "</script"), (script, "</script"),
@@ -59,8 +58,9 @@ def main():
     before, after = text.split("@data@")
     with open(out, "w", encoding="ascii") as f:
         f.write("/* Written by embed.py. */\n#include \"report/page.h\"\n\n")
-        f.write(array("sr_page_before", before.encode()))
-        f.write(array("sr_page_after", after.encode()))
+        f.write(array("before", before.encode()))
+        f.write(array("after", after.encode()))
+        f.write("const sr_page sr_page_%s = {before, sizeof before, after, sizeof after};\n" % name)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
-/* The page of the report as embed.py built it: everything before and after the data. */
+/* The pages of the report as embed.py built them: everything before and after the data. */
 #ifndef SR_REPORT_PAGE_H
 #define SR_REPORT_PAGE_H
 
 #include <stddef.h>
 
-extern const unsigned char sr_page_before[], sr_page_after[];
-extern const size_t sr_page_before_size, sr_page_after_size;
+typedef struct sr_page {
+    const unsigned char *before;
+    size_t before_size;
+    const unsigned char *after;
+    size_t after_size;
+} sr_page;
+
+extern const sr_page sr_page_search, sr_page_scale;
 
 #endif

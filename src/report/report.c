@@ -23,27 +23,45 @@ static int put_escaped(const char *text, size_t size, void *user) {
     return 0;
 }
 
-static sartor_status check(sartor_context *ctx, const json_t *data) {
+/* A page for each purpose of a study, and the lists that it cannot do without. */
+typedef struct kind {
+    const char *purpose;
+    const sr_page *page;
+    const char *lists[3];
+} kind;
+static const kind kinds[] = {
+    {"search", &sr_page_search, {"objectives", "measures", "trials"}},
+    {"scale", &sr_page_scale, {"results"}},
+};
+
+static sartor_status find_page(sartor_context *ctx, const json_t *data, const sr_page **page) {
     if (!json_is_object(data) || json_integer_value(json_object_get(data, "version")) != 1)
         return sr_fail(ctx, SARTOR_INVALID, "report: the data is not an object of version 1");
-    const char *const lists[] = {"objectives", "measures", "trials"};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        if (!json_is_array(json_object_get(data, lists[i])))
-            return sr_fail(ctx, SARTOR_INVALID, "report: the data has no list of %s", lists[i]);
+    const char *purpose = json_string_value(json_object_get(data, "purpose"));
+    const kind *k = NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(purpose != NULL ? purpose : "search", kinds[i].purpose) == 0) k = &kinds[i];
+    if (k == NULL)
+        return sr_fail(ctx, SARTOR_INVALID, "report: there is no page for \"%.32s\"", purpose);
+    for (size_t i = 0; i < 3 && k->lists[i] != NULL; i++)
+        if (!json_is_array(json_object_get(data, k->lists[i])))
+            return sr_fail(ctx, SARTOR_INVALID, "report: the data has no list of %s", k->lists[i]);
+    *page = k->page;
     return SARTOR_OK;
 }
 
 sartor_status sr_report_write(sartor_context *ctx, const json_t *data, const char *path) {
     enum { DIGITS = 12 };
     sr_file file;
-    SR_TRY(check(ctx, data));
+    const sr_page *page = NULL;
+    SR_TRY(find_page(ctx, data, &page));
     SR_TRY(sr_file_create(ctx, path, &file));
-    fwrite(sr_page_before, 1, sr_page_before_size, file.stream);
+    fwrite(page->before, 1, page->before_size, file.stream);
     if (json_dump_callback(data, put_escaped, file.stream,
                            JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS)) != 0) {
         sr_file_abandon(&file);
         return sr_fail(ctx, SARTOR_INVALID, "report: the data cannot be written as JSON");
     }
-    fwrite(sr_page_after, 1, sr_page_after_size, file.stream);
+    fwrite(page->after, 1, page->after_size, file.stream);
     return sr_file_commit(ctx, &file);
 }

@@ -19,14 +19,28 @@
  *     "reads": [{"feature": str, "from": int}]}]},             front members and baselines
  *  "curves": {trial: [[tokens, loss|null, bpb|null]]},         front members and baselines
  *  "finals": [as in sartor_finals()]}
+ *
+ * Of scaling laws:
+ * {"version": 1, "purpose": "scale", "title", "made", "sartor", "settings", "state": as above,
+ *  "results", "shared": as sartor_scale() answers; every law that there is with
+ *     "band": [[x, y, low|null, high|null]]}
  */
 #ifndef SR_REPORT_REPORT_H
 #define SR_REPORT_REPORT_H
 
 #include "base/context.h"
+#include "study/study.h"
 #include <jansson.h>
 
-/* Writes the page atomically. Text from the study is data, never markup. */
+/* Writes the page that fits the data's purpose atomically. Text from the study is data, never
+ * markup. */
 sartor_status sr_report_write(sartor_context *ctx, const json_t *data, const char *path);
+
+/* The data of a scaling study, a new reference; inside sr_study_begin_reading(). */
+sartor_status sr_report_scale(sartor_context *ctx, sr_study *study, json_t **data);
+
+/* Now, as text for "made". */
+enum { SR_REPORT_TIME = 40 };
+const char *sr_report_time(char text[SR_REPORT_TIME]);
 
 #endif

@@ -4,6 +4,7 @@
 #include "report/report.h"
 
 #include "base/memory.h"
+#include "probe/scale.h"
 #include "search/question.h"
 #include "study/sql.h"
 #include <sartor/sartor.h>
@@ -57,13 +58,19 @@ static json_t *measures(const collecting *c) {
     return array;
 }
 
+const char *sr_report_time(char text[SR_REPORT_TIME]) {
+    time_t now = time(NULL);
+    struct tm utc;
+    text[0] = '\0';
+    if (gmtime_r(&now, &utc) != NULL)
+        (void)strftime(text, SR_REPORT_TIME, "%Y-%m-%d %H:%M UTC", &utc);
+    return text;
+}
+
 static sartor_status header(collecting *c) {
     json_t *show = NULL, *settings;
     const char *path = sr_study_path(c->study), *slash = strrchr(path, '/');
-    char made[40] = "";
-    time_t now = time(NULL);
-    struct tm utc;
-    if (gmtime_r(&now, &utc) != NULL) (void)strftime(made, sizeof made, "%Y-%m-%d %H:%M UTC", &utc);
+    char made[SR_REPORT_TIME];
     SR_TRY(sr_answer_show(c->ctx, c->study, c->search, &show));
     settings = json_object_get(show, "settings");
     (void)json_object_del(settings, "scale");
@@ -73,10 +80,10 @@ static sartor_status header(collecting *c) {
         (void)json_object_set_new(settings, "limits", json_string(limits_text));
     free(limits_text);
     c->root = json_pack("{s:i, s:s, s:s, s:s, s:O, s:O, s:o, s:o, s:O}", "version", 1, "title",
-                        slash != NULL ? slash + 1 : path, "made", made, "sartor", sartor_version(),
-                        "settings", settings, "state", json_object_get(show, "trials"),
-                        "objectives", objectives(c), "measures", measures(c), "hypervolume",
-                        json_object_get(show, "hypervolume"));
+                        slash != NULL ? slash + 1 : path, "made", sr_report_time(made), "sartor",
+                        sartor_version(), "settings", settings, "state",
+                        json_object_get(show, "trials"), "objectives", objectives(c), "measures",
+                        measures(c), "hypervolume", json_object_get(show, "hypervolume"));
     json_decref(show);
     return c->root != NULL ? SARTOR_OK : sr_no_memory(c->ctx);
 }
@@ -279,7 +286,7 @@ static sartor_status collect(collecting *c) {
     return status;
 }
 
-sartor_status sartor_study_report(sartor_context *ctx, const char *study, const char *path) {
+static sartor_status report_search(sartor_context *ctx, const char *study, const char *path) {
     sr_question q;
     collecting c = {.ctx = ctx};
     sartor_status status = sr_question_begin(ctx, study, &q);
@@ -295,4 +302,24 @@ sartor_status sartor_study_report(sartor_context *ctx, const char *study, const 
     free(c.sharing);
     free(c.text);
     return status;
+}
+
+static sartor_status report_scale(sartor_context *ctx, sr_study *study, const char *path) {
+    json_t *data = NULL;
+    SR_TRY(sr_study_begin_reading(ctx, study));
+    sartor_status status = sr_report_scale(ctx, study, &data);
+    sr_study_rollback(study);
+    if (status == SARTOR_OK) status = sr_report_write(ctx, data, path);
+    json_decref(data);
+    return status;
+}
+
+sartor_status sartor_study_report(sartor_context *ctx, const char *name, const char *path) {
+    sr_study *study;
+    if (name == NULL) return sr_fail(ctx, SARTOR_INVALID, "no study is given");
+    SR_TRY(sr_study_open(ctx, name, SR_STUDY_READ, &study));
+    const bool scales = strcmp(sr_study_purpose_name(study), SR_PURPOSE_SCALE) == 0;
+    sartor_status status = scales ? report_scale(ctx, study, path) : SARTOR_OK;
+    sr_study_close(&study);
+    return scales || status != SARTOR_OK ? status : report_search(ctx, name, path);
 }

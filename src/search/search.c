@@ -100,18 +100,6 @@ static sartor_status make_settings(making *m) {
     return keep_memory_limit(m);
 }
 
-/* Tokens once, before workers would all make them. */
-static sartor_status make_tokens(making *m) {
-    const sr_split parts[] = {SR_TRAIN, SR_VAL};
-    for (size_t i = 0; i < 2; i++) {
-        sr_tokens tokens = {0};
-        SR_TRY(
-            sr_text_tokens(m->ctx, &m->options->text, m->source, m->tokenizer, parts[i], &tokens));
-        sr_tokens_close(&tokens);
-    }
-    return SARTOR_OK;
-}
-
 static sartor_status put_number(sartor_context *ctx, sr_study *study, const char *name, double x) {
     char text[40];
     snprintf(text, sizeof text, "%.17g", x);
@@ -127,7 +115,8 @@ static sartor_status put_timing(making *m) {
     if (s == NULL) return sr_no_memory(m->ctx);
     sr_timing timing;
     sartor_status status = sr_search_settings_read(m->ctx, m->settings, s);
-    bool needed = status == SARTOR_OK && !there && sr_search_needs(s, SR_TRAINED);
+    bool needed = status == SARTOR_OK && !there &&
+                  (sr_search_needs(s, SR_TRAINED) || sr_search_needs(s, SR_PROBED));
     if (needed) status = sr_timing_measure(m->ctx, s, &timing);
     free(s);
     if (status != SARTOR_OK || !needed) return status;
@@ -171,7 +160,7 @@ static sartor_status make_study(making *m) {
     if (status == SARTOR_OK) status = sr_study_commit(ctx, m->study);
     if (status != SARTOR_OK) sr_study_rollback(m->study);
     SR_TRY(status);
-    SR_TRY(make_tokens(m));
+    SR_TRY(sr_study_text_tokens(ctx, &m->options->text, m->source, m->tokenizer, NULL));
     return put_timing(m);
 }
 

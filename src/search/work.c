@@ -1,12 +1,15 @@
 /* sartor_work(): working on a study, whatever it is for. */
 #include "search/progress.h"
 
+#include "probe/mad_study.h"
+#include "probe/scale.h"
 #include "study/local.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const sr_study_purpose *const purposes[] = {&sr_search_purpose};
+static const sr_study_purpose *const purposes[] = {&sr_search_purpose, &sr_scale_purpose,
+                                                   &sr_mad_purpose};
 
 static sartor_status find(sartor_context *ctx, const sr_study *study,
                           const sr_study_purpose **purpose) {

@@ -134,3 +134,15 @@ sartor_status sr_study_text_settings(sartor_context *ctx, const sr_tokenizer *to
     json_decref(text);
     return status;
 }
+
+sartor_status sr_study_text_tokens(sartor_context *ctx, const sartor_text *text, sr_source *source,
+                                   const sr_tokenizer *tokenizer, uint64_t *count) {
+    const sr_split parts[] = {SR_TRAIN, SR_VAL};
+    for (size_t i = 0; i < 2; i++) {
+        sr_tokens tokens = {0};
+        SR_TRY(sr_text_tokens(ctx, text, source, tokenizer, parts[i], &tokens));
+        if (i == 0 && count != NULL) *count = tokens.count;
+        sr_tokens_close(&tokens);
+    }
+    return SARTOR_OK;
+}

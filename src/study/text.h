@@ -15,6 +15,11 @@ sartor_status sr_study_text_settings(sartor_context *ctx, const sr_tokenizer *to
 sartor_status sr_study_text_put(sartor_context *ctx, sr_study *study, const sartor_text *text,
                                 const char *tokenizer);
 
+/* Makes the token caches of training and validation text once, before workers would all make them.
+ * *tokens (may be NULL): of training text. */
+sartor_status sr_study_text_tokens(sartor_context *ctx, const sartor_text *text, sr_source *source,
+                                   const sr_tokenizer *tokenizer, uint64_t *tokens);
+
 typedef struct sr_study_text {
     sr_corpus corpus;
     int parts; /* sr_split: what is open */

@@ -9,4 +9,6 @@ static int64_t fill(void *user, int64_t step, int64_t micro, int32_t *ids, int32
     return bytes;
 }
 
-sr_task sr_language_task(sr_language *language) { return (sr_task){fill, NULL, language}; }
+sr_task sr_language_task(sr_language *language) {
+    return (sr_task){.fill = fill, .user = language};
+}

@@ -13,6 +13,9 @@ typedef struct sr_task {
     int64_t (*fill)(void *user, int64_t step, int64_t micro, int32_t *ids, int32_t *targets);
     /* Scored targets of all micro-batches of a step, at least 1; NULL: every target is scored. */
     int64_t (*scored)(void *user, int64_t step);
+    /* Micro-batches of a step that score anything, at least 1: those behind them are left out.
+     * NULL: all. */
+    int64_t (*micros)(void *user, int64_t step);
     void *user;
 } sr_task;
 

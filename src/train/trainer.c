@@ -104,8 +104,9 @@ sartor_status sr_trainer_step(sartor_context *ctx, sr_trainer *t, const sr_task 
     sr_graph *g = t->graph.graph;
     *out = (sr_step){.tokens = o->rows * o->length * o->accumulate};
     out->scored = task->scored != NULL ? task->scored(task->user, t->step) : out->tokens;
+    const int64_t micros = task->micros != NULL ? task->micros(task->user, t->step) : o->accumulate;
     double nats = 0;
-    for (int64_t micro = 0; micro < o->accumulate; micro++) {
+    for (int64_t micro = 0; micro < micros; micro++) {
         out->bytes += task->fill(task->user, t->step, micro, sr_graph_ids_data(g, t->graph.ids),
                                  sr_graph_ids_data(g, t->graph.targets));
         sr_graph_forward(g, 0);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Looks at the report page in a headless Chromium: what it draws for made-up studies (study.py), and
-what it does when one points, clicks, sorts and drags.
+"""Looks at the report pages in a headless Chromium: what they draw for made-up studies (study.py,
+laws.py), and what they do when one points, clicks, sorts and drags.
 
-    tests/report/run.py REPORT_WRITE [STUDY...]     studies: names in study.py; default: all
+    tests/report/run.py REPORT_WRITE [STUDY...]     studies: names in study.py, laws.py; default: all
 
 Every page must load without an error, a warning of the browser, a request, or text that overlaps.
 Skipped (exit 77) where there is no Chromium.
@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
+import laws  # noqa: E402
 import study  # noqa: E402
 from browser import Browser  # noqa: E402
 
@@ -235,7 +236,8 @@ def check_refusals(program, folder):
         return done.returncode, done.stderr.decode().count("\n")
 
     target = os.path.join(folder, "bad.html")
-    for data in ([], {"version": 2}, {"version": 1, "objectives": [], "measures": []}):
+    for data in ([], {"version": 2}, {"version": 1, "objectives": [], "measures": []},
+                 {"version": 1, "purpose": "scale"}, {"version": 1, "purpose": "beauty"}):
         expect("refused: %r" % data, run(data, target), (1, 1))
     expect_true("nothing is written", not os.path.exists(target))
     expect("no folder", run(study.empty(), os.path.join(folder, "none", "page.html")), (1, 1))
@@ -264,6 +266,79 @@ def check_study(page, program, folder, name):
     clean(page, name + ", in the end")
 
 
+def check_law_counts(page, name, data):
+    """What is drawn of scaling laws, counted from the data."""
+    results = data["results"]
+    done = [[p for p in r["points"] if p["state"] == "done"] for r in results]
+    fitted = [b for r in results for b in r["budgets"] if b["parabola"]]
+    inside = [b for b in fitted if not b["outside"]]
+    lines = [r for r in results if any(not b["fault"] and not b["outside"] for b in r["budgets"])]
+    expect(name + ": drawings", count(page, "#isoflop svg"), sum(len(d) > 0 for d in done))
+    expect(name + ": runs", count(page, ".iso-point"), sum(map(len, done)))
+    expect(name + ": parabolas", count(page, "path.parabola[d]"), len(fitted))
+    expect(name + ": optima", count(page, ".optimum .cross"), len(inside))
+    for panel, law in (("size-law", "params"), ("token-law", "tokens"), ("loss-law", "loss"),
+                       ("state-law", "state")):
+        known = [r for r in lines if r["laws"][law].get("band")]
+        expect(name + ": points of " + law, count(page, "#%s .law-point" % panel), len(inside))
+        expect(name + ": lines of " + law,
+               count(page, "#%s .law-line:not(.beyond):not(.shared)[d]" % panel), len(known))
+        expect(name + ": bands of " + law, count(page, "#%s .band" % panel),
+               sum(r["laws"][law]["band"][0][2] is not None for r in known))
+    expect(name + ": line through all", count(page, ".law-line.shared"), int(len(lines) > 1))
+    expect(name + ": rows of laws", count(page, "#laws tbody tr"), len(results))
+    expect(name + ": rows of optima", count(page, "#optima tbody tr"),
+           sum(len(r["budgets"]) for r in results))
+    expect(name + ": rows of runs", count(page, "#runs tbody tr"), sum(len(r["points"]) for r in results))
+    expect(name + ": failed runs", count(page, "#runs tr.failed"),
+           sum(p["state"] == "failed" for r in results for p in r["points"]))
+    expect(name + ": tiles", count(page, ".tile"), len(results))
+    expect(name + ": settings", count(page, ".settings dt"), len(data["settings"]))
+    expect(name + ": not a number", page.run("[...document.querySelectorAll('svg [d], svg [cx]')].filter("
+           "e => /NaN|Infinity|undefined/.test(e.outerHTML)).length"), 0)
+
+
+def check_law_actions(page, data):
+    """Pointing at runs and optima; sorting the runs."""
+    def tip(element):
+        page.hover("document.querySelectorAll(%s)[%d]" % (json.dumps(element[0]), element[1]))
+        page.frames()
+        return page.run("document.getElementById('tooltip').hidden ? '' : "
+                        "document.getElementById('tooltip').textContent")
+
+    text = tip((".iso-point", 7))
+    expect_true("tooltip of a run: " + text, "%.4f" % data["results"][0]["points"][7]["loss"] in text)
+    text = tip(("#state-law .law-point", 4))
+    expect_true("tooltip of an optimum: " + text, "1e14" in text and "transformer++" in text)
+    page.click("document.querySelectorAll('#runs th button')[9]")
+    page.frames()
+    losses = page.run("[...document.querySelectorAll('#runs tbody tr')].map("
+                      "r => Number(r.cells[9].textContent))")
+    expect("runs sorted by loss", losses, sorted(losses))
+    exponents = page.run("[...document.querySelectorAll('#laws tbody tr')].map("
+                         "r => r.cells[1].textContent)")
+    expect("exponents with intervals", exponents, ["0.500 (0.475 to 0.525)"] * 3)
+
+
+def check_law_page(page, program, folder, name):
+    data = laws.MAKERS[name]()
+    target, text = write(program, folder, name, data)
+    for width in WIDTHS:
+        label = "%s, %d pixels" % (name, width)
+        page.open(target, width)
+        clean(page, label)
+        check_law_counts(page, label, data)
+        expect(label + ": overlaps", page.run(OVERLAPS), [])
+    if name == "laws":
+        check_law_actions(page, data)
+        check_colours(page, name)
+    if name == "laws-hostile":
+        expect("script elements in the file", text.lower().count("<script"), 3)
+        expect("title", page.run("document.querySelector('h1').textContent"), data["title"])
+        expect("images", count(page, "img"), 0)
+    clean(page, name + ", in the end")
+
+
 def main():
     program = sys.argv[1]
     chromium = shutil.which("chromium")
@@ -274,8 +349,9 @@ def main():
     try:
         check_refusals(program, folder)
         with Browser(chromium) as page:
-            for name in sys.argv[2:] or study.MAKERS:
-                check_study(page, program, folder, name)
+            for name in sys.argv[2:] or [*study.MAKERS, *laws.MAKERS]:
+                check = check_law_page if name in laws.MAKERS else check_study
+                check(page, program, folder, name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for failure in FAILURES:

@@ -1,9 +1,12 @@
 /* More on vectors: loads and stores of n lanes for column tails, where n == VL is known to the
- * compiler in the main loop; gradients that are written or added to; transposition. */
+ * compiler in the main loop; gradients that are written or added to; transposition; denormals. */
 #ifndef SR_OP_KERNEL_LANES_H
 #define SR_OP_KERNEL_LANES_H
 
 #include "op/vec.h"
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
 
 #define SR_INLINE static inline __attribute__((always_inline))
 
@@ -61,6 +64,25 @@ static inline void lane_sums(const vf *v, int n, float *out) {
         else
             v_storef(out + from, s[0]);
     }
+}
+
+/* Denormals become zero between these two calls: decaying states and their gradients live on as
+ * denormals, each of them a hundred times slower than a normal number. */
+static inline unsigned flush_denormals(void) {
+#if defined(__SSE__)
+    unsigned old = _mm_getcsr();
+    _mm_setcsr(old | 0x8040); /* flush to zero, denormals are zero */
+    return old;
+#else
+    return 0;
+#endif
+}
+static inline void restore_denormals(unsigned old) {
+#if defined(__SSE__)
+    _mm_setcsr(old);
+#else
+    (void)old;
+#endif
 }
 
 #endif

@@ -1,34 +1,11 @@
 /* scan: lanes are channels, and the states of a channel are separate vectors: no sums over lanes
  * forward, B and C are scalars to broadcast, and the states' recurrences are independent chains.
  * Arrays of the kernel's own are laid out by block of VL channels, then state, then lane: block j,
- * state k is at j * states + k * VL.
- *
- * Denormals are flushed to zero in here: decaying states and gradients live on as denormals, each
- * of them a hundred times slower than a normal number. */
+ * state k is at j * states + k * VL. */
 #include "op/scan.h"
 #include "op/kernel/lanes.h"
-#if defined(__SSE__)
-#include <xmmintrin.h>
-#endif
 
 enum { STEPS = SR_SCAN_SEGMENT };
-
-static inline unsigned flush_denormals(void) {
-#if defined(__SSE__)
-    unsigned old = _mm_getcsr();
-    _mm_setcsr(old | 0x8040); /* flush to zero, denormals are zero */
-    return old;
-#else
-    return 0;
-#endif
-}
-static inline void restore_denormals(unsigned old) {
-#if defined(__SSE__)
-    _mm_setcsr(old);
-#else
-    (void)old;
-#endif
-}
 
 /* A log2(e), A = -exp(A_log), in blocks; by all threads together. */
 static void decays(const sr_call *c, float *to) {

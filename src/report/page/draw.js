@@ -91,6 +91,8 @@ function canvasIn(box, width, height) {
   return context;
 }
 
+const spanOf = (values) => [d3.min(values), d3.max(values)];
+
 // A scale over [low, high] with a margin; logarithmic where asked and possible.
 function scaleOver([low, high], logarithmic, range, margin) {
   if (!(high > low)) {

@@ -31,8 +31,6 @@ function scatterPoints() {
   return {points, marks};
 }
 
-const spanOf = (values) => [d3.min(values), d3.max(values)];
-
 // Whether the front would be squeezed into a corner by far-away trials.
 function squeezed({points}, axis) {
   const special = points.filter((p) => p.trial.front || isBaseline(p.trial)).map((p) => p[axis]);

@@ -11,9 +11,11 @@
 static const char *const part_names[SR_MAD_PARTS] = {"train", "test", "validation"};
 static const char *const half_names[2] = {"inputs", "targets"};
 
-static sartor_status path_of(sartor_context *ctx, const char *folder, int part, int half,
+/* `mark` stands between part and half: '_', or '/' where each part has a folder of its own. */
+static sartor_status path_of(sartor_context *ctx, const char *folder, int part, char mark, int half,
                              char path[PATH_MAX]) {
-    int n = snprintf(path, PATH_MAX, "%s/%s_%s.npy", folder, part_names[part], half_names[half]);
+    int n =
+        snprintf(path, PATH_MAX, "%s/%s%c%s.npy", folder, part_names[part], mark, half_names[half]);
     if (n > 0 && n < PATH_MAX) return SARTOR_OK;
     return sr_fail(ctx, SARTOR_INVALID, "%.40s...: the path is too long", folder);
 }
@@ -24,7 +26,7 @@ sartor_status sr_mad_write(sartor_context *ctx, const sr_mad_data *data, const c
         const sr_mad_set *set = &data->part[part];
         for (int half = 0; half < 2 && set->rows > 0; half++) {
             char path[PATH_MAX];
-            SR_TRY(path_of(ctx, folder, part, half, path));
+            SR_TRY(path_of(ctx, folder, part, '_', half, path));
             SR_TRY(sr_npy_write(ctx, path, set->rows, set->length,
                                 half == 0 ? set->inputs : set->targets));
         }
@@ -55,10 +57,11 @@ static sartor_status read_pair(sartor_context *ctx, const sr_npy npy[2], int64_t
     return sr_npy_tokens(ctx, targets, vocab, SR_MAD_IGNORE, set->targets);
 }
 
-static sartor_status read_part(sartor_context *ctx, const char *folder, int part, int64_t vocab,
-                               sr_mad_data *data) {
+static sartor_status read_part(sartor_context *ctx, const char *folder, int part, char mark,
+                               int64_t vocab, sr_mad_data *data) {
     char paths[2][PATH_MAX];
-    for (int half = 0; half < 2; half++) SR_TRY(path_of(ctx, folder, part, half, paths[half]));
+    for (int half = 0; half < 2; half++)
+        SR_TRY(path_of(ctx, folder, part, mark, half, paths[half]));
     if (part == SR_MAD_VALIDATION && is_missing(paths[0]) && is_missing(paths[1])) return SARTOR_OK;
     sr_npy npy[2] = {{0}, {0}};
     sartor_status status = sr_npy_open(ctx, paths[0], &npy[0]);
@@ -72,8 +75,11 @@ static sartor_status read_part(sartor_context *ctx, const char *folder, int part
 sartor_status sr_mad_read(sartor_context *ctx, const char *folder, int64_t vocab,
                           sr_mad_data *data) {
     *data = (sr_mad_data){.vocab = vocab};
+    char path[PATH_MAX];
+    SR_TRY(path_of(ctx, folder, SR_MAD_TRAIN, '/', 0, path));
+    char mark = is_missing(path) ? '_' : '/';
     for (int part = 0; part < SR_MAD_PARTS; part++) {
-        sartor_status status = read_part(ctx, folder, part, vocab, data);
+        sartor_status status = read_part(ctx, folder, part, mark, vocab, data);
         if (status == SARTOR_OK) continue;
         sr_mad_data_free(data);
         return status;

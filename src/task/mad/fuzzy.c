@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TOKENS = 4 }; /* of a tuple: as many as `code` can tell apart */
-
 typedef struct tuple {
     int size;
-    int32_t token[MOST_TOKENS];
+    int32_t token[SR_MAD_LONGEST_TUPLE];
 } tuple;
 
 /* Tuples of `ids` tokens from `first` on. lists[size - 1]: numbers of all permutations in
@@ -22,7 +20,7 @@ typedef struct tuple {
 typedef struct pool {
     int64_t first, ids;
     int most; /* tokens of a tuple */
-    int32_t *lists[MOST_TOKENS];
+    int32_t *lists[SR_MAD_LONGEST_TUPLE];
 } pool;
 
 /* What a row has shown of keys and their values: a hash table with open addressing. An entry of
@@ -59,8 +57,8 @@ static int64_t all_permutations(const pool *p) {
 static void shuffle_list(const pool *p, int size, sr_pcg64 *rng) {
     int32_t *list = p->lists[size - 1];
     if (list == NULL) return;
-    int64_t n = permutations(p->ids, size);
-    for (int64_t i = 0; i < n; i++) list[i] = (int32_t)i;
+    int32_t n = (int32_t)permutations(p->ids, size);
+    for (int32_t i = 0; i < n; i++) list[i] = i;
     sr_pcg64_shuffle(rng, list, n);
 }
 
@@ -68,7 +66,7 @@ static void shuffle_list(const pool *p, int size, sr_pcg64 *rng) {
  * tokens that are left. */
 static tuple draw_tuple(const pool *p, int size, sr_pcg64 *rng) {
     tuple t = {.size = size};
-    int32_t sorted[MOST_TOKENS];
+    int32_t sorted[SR_MAD_LONGEST_TUPLE];
     const int32_t *list = p->lists[size - 1];
     int64_t permutation = list ? list[sr_pcg64_choice(rng, permutations(p->ids, size))] : 0;
     for (int i = 0; i < size; i++) {
@@ -89,7 +87,8 @@ static tuple draw_tuple(const pool *p, int size, sr_pcg64 *rng) {
     return t;
 }
 
-/* Different tuples have different codes: keys are below 2^15. */
+/* Different tuples have different codes: tokens of keys are below 2^15, half of the vocabulary. */
+_Static_assert(16 * SR_MAD_LONGEST_TUPLE <= 64, "a code is 16 bits for each token");
 static uint64_t code(const tuple *t) {
     uint64_t code = 0;
     for (int i = 0; i < t->size; i++) code = code << 16 | (uint64_t)(t->token[i] + 1);
@@ -117,6 +116,8 @@ static int key_size(const fuzzy *f, bool test_form, sr_pcg64 *rng) {
     return test_form ? f->keys.most : 1 + (int)sr_pcg64_choice(rng, f->keys.most);
 }
 
+/* One row from its first key to the probe's value, not padded. The order of drawing is the
+ * benchmark's: sizes are drawn even where the probe or noise takes the pair's place. */
 static void draw(fuzzy *f, bool test_form, sr_pcg64 *rng) {
     const sr_mad_setting *s = f->setting;
     for (int size = test_form ? f->keys.most : 1; size <= f->keys.most; size++)
@@ -130,7 +131,7 @@ static void draw(fuzzy *f, bool test_form, sr_pcg64 *rng) {
     uint64_t probe = code(&probe_key);
     int64_t probe_tokens = probe_key_size + probe_value_size;
     int64_t probe_from = sr_pcg64_choice(rng, s->length - 2 * probe_tokens);
-    bool probe_shown = false;
+    bool probe_shown = false; /* may stay so: the row can be full before probe_from */
     f->n = 0;
     f->row++;
     while (f->n < s->length - probe_tokens - f->keys.most - f->values.most) {
@@ -176,7 +177,7 @@ static void pad(fuzzy *f, int64_t length, int32_t padding) {
 }
 
 static void release(fuzzy *f) {
-    for (int i = 0; i < MOST_TOKENS; i++) {
+    for (int i = 0; i < SR_MAD_LONGEST_TUPLE; i++) {
         free(f->keys.lists[i]);
         free(f->values.lists[i]);
     }

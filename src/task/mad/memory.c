@@ -27,8 +27,8 @@ static void pair_up(const sr_mad_setting *setting, sr_mad_ids ids, int32_t *keys
     sr_pcg64_seed(&rng, &setting->seed, 1);
     for (int64_t i = 0; i < ids.keys; i++) keys[i] = (int32_t)i;
     for (int64_t i = 0; i < ids.values; i++) values[i] = (int32_t)(ids.keys + i);
-    sr_pcg64_shuffle(&rng, keys, ids.keys);
-    sr_pcg64_shuffle(&rng, values, ids.values);
+    sr_pcg64_shuffle(&rng, keys, (int32_t)ids.keys);
+    sr_pcg64_shuffle(&rng, values, (int32_t)ids.values);
 }
 
 sartor_status sr_mad_memorization_rows(sartor_context *ctx, const sr_mad_setting *setting,

@@ -12,6 +12,9 @@ typedef struct sr_mad_ids {
 } sr_mad_ids;
 sr_mad_ids sr_mad_divide(const sr_mad_setting *setting);
 
+/* Most tokens of a key or value of fuzzy recall: as many as its table of keys can tell apart. */
+enum { SR_MAD_LONGEST_TUPLE = 4 };
+
 /* The random numbers of a setting, used up from set to set. */
 typedef struct sr_mad_stream {
     sr_pcg64 rng;      /* the benchmark's */

@@ -139,7 +139,6 @@ double sr_mad_chance(const sr_mad_setting *s) {
 
 /* Bounds against slips of the keyboard; a data set of the largest size takes 8 GB. */
 enum { MOST_VOCAB = 1 << 16, MOST_LENGTH = 1 << 16, MOST_ROWS = 10000000, MOST_TOKENS = 1 << 30 };
-enum { LONGEST_TUPLE = 4 };
 
 static sartor_status in_range(sartor_context *ctx, const char *name, int64_t value, int64_t least,
                               int64_t most) {
@@ -211,8 +210,8 @@ sartor_status sr_mad_setting_check(sartor_context *ctx, const sr_mad_setting *s)
     if (recall) SR_TRY(in_range(ctx, "noise-vocab", s->noise_vocab, 0, MOST_VOCAB));
     if (recall) SR_TRY(check_noise(ctx, s));
     if (s->task == SR_MAD_FUZZY) {
-        SR_TRY(in_range(ctx, "key-size", s->key_size, 1, LONGEST_TUPLE));
-        SR_TRY(in_range(ctx, "value-size", s->value_size, 1, LONGEST_TUPLE));
+        SR_TRY(in_range(ctx, "key-size", s->key_size, 1, SR_MAD_LONGEST_TUPLE));
+        SR_TRY(in_range(ctx, "value-size", s->value_size, 1, SR_MAD_LONGEST_TUPLE));
     }
     if (s->task == SR_MAD_COPY) SR_TRY(in_range(ctx, "copy", s->copy, 1, MOST_LENGTH));
     SR_TRY(check_vocab(ctx, s));
