@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 /* Models that map a sequence to a sequence (model/head.h): gradients, kernels, scores, files. */
 #define _GNU_SOURCE
 #include "model_run.h"

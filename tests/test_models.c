@@ -35,6 +35,8 @@ static const char *const sharing[] = {
      */
     "70.1.2.1.2-70.1.2.1.4", "71.1.2.1.4-71.1.2.1.3",
     "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1", /* B and C; a whole MLP */
+    "77.1.2.1.2-77.1.2.1.4-77.1.1.1.3",                       /* K and V of matrix states */
+    "78.1.2.1.4-79.1.2.1.2-78.1.2.1.2-79.1.2.1.2-78.1.1.1.3", /* and receptances */
 };
 enum { SHARING = sizeof sharing / sizeof *sharing };
 /* Classes without features to share: two units with one set of featurizer weights. */

@@ -63,8 +63,8 @@ static sartor_status count_open(settling *s) {
     sr_query rows;
     int64_t stuck = 0;
     SR_TRY(sr_sql(s->ctx, s->study, &rows,
-                  "SELECT count(*), min(CASE WHEN EXISTS (SELECT 1 FROM job WHERE "
-                  SR_JOB_OF_TRIAL " AND job.state IN ('waiting', 'running'))"
+                  "SELECT count(*), min(CASE WHEN EXISTS (SELECT 1 FROM job WHERE " SR_JOB_OF_TRIAL
+                  " AND job.state IN ('waiting', 'running'))"
                   " THEN NULL ELSE trial.id END) FROM trial WHERE state = 'open'",
                   ""));
     bool found = sr_next(&rows);
@@ -79,11 +79,10 @@ static sartor_status count_open(settling *s) {
 
 static sartor_status settle(void *user) {
     settling *s = user;
-    SR_TRY(sr_run_sql(
-        s->ctx, s->study, NULL,
-        "UPDATE trial SET state = 'failed' WHERE state = 'open' AND EXISTS (SELECT 1"
-        " FROM job WHERE " SR_JOB_OF_TRIAL " AND job.state = 'failed')",
-        ""));
+    SR_TRY(sr_run_sql(s->ctx, s->study, NULL,
+                      "UPDATE trial SET state = 'failed' WHERE state = 'open' AND EXISTS (SELECT 1"
+                      " FROM job WHERE " SR_JOB_OF_TRIAL " AND job.state = 'failed')",
+                      ""));
     while (sr_search_needs(&s->search->settings, SR_MEASURED)) {
         sr_query rows;
         SR_TRY(sr_sql(s->ctx, s->study, &rows,
