@@ -34,7 +34,9 @@ static const char *const sharing[] = {
     /* Gates and routers; two deep: rounding to bf16 may decide near ties between experts otherwise.
      */
     "70.1.2.1.2-70.1.2.1.4", "71.1.2.1.4-71.1.2.1.3",
-    "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1", /* B and C; a whole MLP */
+    "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1",            /* B and C; a whole MLP */
+    "73.1.2.1.2-73.1.2.1.3-75.1.2.1.4-75.1.1.1.4-77.1.2.1.4-77.1.2.1.2", /* K and V of matrix states
+                                                                          */
 };
 enum { SHARING = sizeof sharing / sizeof *sharing };
 /* Classes without features to share: two units with one set of featurizer weights. */
@@ -301,6 +303,10 @@ static void test_mad_parameters(void **state) {
                 {"MoE-MLP", 165000 - 128},
                 {"MoE-MLP-Top2", 165000 - 128},
                 {"Mamba", 107264},
+                {"LinAttn", 65824},
+                {"LinAttn-1H", 131584},
+                {"GLA", 86160},
+                {"GLA-1H", 86272},
                 /* sequences of 128; 3 more for each position */
                 {"Hyena", 124348},
                 {"MH-Hyena", 30862},

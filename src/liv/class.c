@@ -13,6 +13,7 @@
 #define MEM  SR_FAMILY_GMEMLESS
 #define MLP  SR_FAMILY_MLP
 #define MOE  SR_FAMILY_MOE
+#define LIN  SR_FAMILY_LINEAR
 
 /* One plain row, one differential row. */
 #define PLAIN(number, name, family, f, t, s, n, c, text)                                           \
@@ -33,14 +34,16 @@
 
 #define EXPERTS "mixture of 8 gated memoryless experts, "
 
-#define SOFTMAX "softmax attention"
-#define LINEAR  "linear attention"
-#define SLIDING "sliding-window "
-#define MAMBA16 "selective state space (Mamba), 16 states a channel"
-#define MAMBA2  "selective state space (Mamba), 2 states a channel"
-#define MAMBA4  "selective state space (Mamba), twice the width, 4 states a channel"
-#define SHORT   "gated short convolution, 3 taps"
-#define LONG    "gated long convolution, implicit filter (Hyena)"
+#define SOFTMAX  "softmax attention"
+#define LINEAR   "linear attention"
+#define SLIDING  "sliding-window "
+#define MAMBA16  "selective state space (Mamba), 16 states a channel"
+#define MAMBA2   "selective state space (Mamba), 2 states a channel"
+#define MAMBA4   "selective state space (Mamba), twice the width, 4 states a channel"
+#define SHORT    "gated short convolution, 3 taps"
+#define FEATURES "normalised linear attention with learned feature maps"
+#define GATED    "gated linear attention, a decay for each key channel"
+#define LONG     "gated long convolution, implicit filter (Hyena)"
 
 static const sr_class classes[] = {
     ATTENTION(PLAIN, 1, "SA", 1, 2, SOFTMAX),
@@ -82,13 +85,19 @@ static const sr_class classes[] = {
     PLAIN(70, "MoE-MLP", MOE, 12, 1, 1, 5, 2, EXPERTS "all with weight (MAD's routing)"),
     PLAIN(71, "MoE-MLP-Top2", MOE, 12, 1, 2, 5, 2, EXPERTS "2 active"),
     PLAIN(72, "Mamba", REC, 13, 4, 1, 1, 1, MAMBA4),
-    PLAIN(73, "Hyena", SR_FAMILY_HYENA, 20, 3, 1, 1, 1,
+    PLAIN(73, "LinAttn", LIN, 14, 4, 1, 1, 3, FEATURES),
+    PLAIN(74, "LinAttn-1H", LIN, 14, 4, 1, 1, 2, FEATURES ", one head"),
+    PLAIN(75, "GLA", LIN, 15, 4, 1, 1, 3, GATED),
+    PLAIN(76, "GLA-1H", LIN, 15, 4, 1, 1, 2, GATED ", one head"),
+    PLAIN(77, "Mamba-2", LIN, 16, 4, 1, 1, 3,
+          "state space duality: a matrix state with one decay a head"),
+    PLAIN(78, "Hyena", SR_FAMILY_HYENA, 20, 3, 1, 1, 1,
           "Hyena of order 2, 4 times as many channels, filters with trained positions"),
-    PLAIN(74, "MH-Hyena", SR_FAMILY_HYENA, 21, 3, 1, 1, 3,
+    PLAIN(79, "MH-Hyena", SR_FAMILY_HYENA, 21, 3, 1, 1, 3,
           "multi-head Hyena: outer products of keys and values, one filter a group"),
-    PLAIN(75, "Hyena-Experts", SR_FAMILY_HYENA, 22, 3, 1, 1, 1,
+    PLAIN(80, "Hyena-Experts", SR_FAMILY_HYENA, 22, 3, 1, 1, 1,
           "Hyena whose output mixes 8 experts, routed softly"),
-    PLAIN(76, "Hyena-Experts-Top2", SR_FAMILY_HYENA, 22, 3, 2, 1, 1,
+    PLAIN(81, "Hyena-Experts-Top2", SR_FAMILY_HYENA, 22, 3, 2, 1, 1,
           "Hyena whose output mixes the best 2 of 8 experts"),
 };
 
@@ -221,13 +230,10 @@ sartor_status sr_code_check(sartor_context *ctx, sr_code code) {
 static const struct {
     const char *name, *features[2];
 } families[SR_FAMILIES] = {
-    [SA] = {"SA", {"K", "V"}},
-    [REC] = {"Rec", {"B", "C"}},
-    [CONV] = {"GConv", {"B", "C"}},
-    [MEM] = {"GMemless", {"gate", NULL}},
-    [MLP] = {"MLP", {NULL, NULL}},
-    [MOE] = {"MoE", {"gate", "router"}},
-    [SR_FAMILY_HYENA] = {"Hyena", {NULL, NULL}},
+    [SA] = {"SA", {"K", "V"}},      [REC] = {"Rec", {"B", "C"}},
+    [CONV] = {"GConv", {"B", "C"}}, [MEM] = {"GMemless", {"gate", NULL}},
+    [MLP] = {"MLP", {NULL, NULL}},  [MOE] = {"MoE", {"gate", "router"}},
+    [LIN] = {"Linear", {"K", "V"}}, [SR_FAMILY_HYENA] = {"Hyena", {NULL, NULL}},
 };
 
 static bool is_family(sr_family family) {

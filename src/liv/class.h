@@ -17,6 +17,7 @@ typedef enum sr_family {
     SR_FAMILY_GMEMLESS = 4, /* memoryless: gate, value */
     SR_FAMILY_MLP = 5,      /* memoryless without a gate */
     SR_FAMILY_MOE = 6,      /* mixture of memoryless experts: gate, value, router */
+    SR_FAMILY_LINEAR = 7,   /* linear attention with a matrix state: q, k, v, decay, gate */
     SR_FAMILY_HYENA = 11    /* Hyena of the MAD benchmark; shares no single feature */
 } sr_family;
 enum { SR_FAMILIES = 16 }; /* larger than all of them */

@@ -68,7 +68,7 @@ typedef struct sr_family_builder {
 const sr_family_builder *sr_family_builder_of(const sr_class *class_);
 
 /* Units with a file of their own. */
-extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena;
+extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_linear, sr_family_hyena;
 
 /* The paper's families, by operator code. */
 sartor_status sr_featurizer_declare(sr_declare *d);

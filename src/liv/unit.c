@@ -110,9 +110,13 @@ static const sr_family_builder attention = {attention_check, attention_declare, 
 
 const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
     static const sr_family_builder *const builders[] = {
-        [SR_FAMILY_SA] = &attention,          [SR_FAMILY_REC] = &diagonal,
-        [SR_FAMILY_GCONV] = &diagonal,        [SR_FAMILY_GMEMLESS] = &memoryless,
-        [SR_FAMILY_MLP] = &sr_family_mlp,     [SR_FAMILY_MOE] = &sr_family_moe,
+        [SR_FAMILY_SA] = &attention,
+        [SR_FAMILY_REC] = &diagonal,
+        [SR_FAMILY_GCONV] = &diagonal,
+        [SR_FAMILY_GMEMLESS] = &memoryless,
+        [SR_FAMILY_MLP] = &sr_family_mlp,
+        [SR_FAMILY_MOE] = &sr_family_moe,
+        [SR_FAMILY_LINEAR] = &sr_family_linear,
         [SR_FAMILY_HYENA] = &sr_family_hyena,
     };
     return builders[class_->family];

@@ -30,11 +30,6 @@ typedef union sr_attr {
         double epsilon;
     } norm;
     struct {
-        int heads;
-        bool centre; /* subtract the mean first */
-        double epsilon;
-    } head_norm;
-    struct {
         int sign;  /* +1 or -1: y = residual + sign * x W^T */
         bool real; /* output is SR_REAL though there is no residual */
     } linear;
