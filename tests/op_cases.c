@@ -322,6 +322,13 @@ const op_case op_cases[] = {
     {"gate", {.gate = {SR_MAP_SWISH}}, 1, 7, {ACT(75), ACT(75)}, {{0, 0}}},
     {"gate", {.gate = {SR_MAP_GELU_TANH}}, 2, 9, {ACT(33), ACT(33)}, {{0, 0}}},
     {"gate", {.gate = {SR_MAP_RELU2}}, 1, 8, {ACT(48), ACT(48)}, {{0, 0}}},
+    {"gate_add", {.gate = {SR_MAP_SIGMOID}}, 2, 9, {ACT(33), ACT(33), TOKENS(33)}, {{0, 0}}},
+    {"gate_add", {.gate = {SR_MAP_NONE}}, 1, 7, {ACT(48), ACT(48), TOKENS(48)}, {{0, 0}}},
+    {"log_decay", {.norm = {0}}, 2, 9, {TOKENS(37), REAL(1, 37, 1, -1)}, {{0, 0}}},
+    {"token_shift", {.norm = {0}}, 3, 65, {ACT(37)}, {{1, 37}}},
+    {"token_shift", {.norm = {0}}, 2, 2, {ACT(16)}, {{1, 16}}},
+    {"shift_mix", {.norm = {0}}, 2, 9, {ACT(33), ACT(33), REAL(1, 33, 1, 0)}, {{0, 0}}},
+    {"shift_mix", {.norm = {0}}, 1, 70, {ACT(48), ACT(48), REAL(1, 48, 1, 0), ACT(48)}, {{0, 0}}},
     ACTIVATE(SR_MAP_NONE, 2, 9, ACT, 33),
     ACTIVATE(SR_MAP_NONE, 1, 7, TOKENS, 40),
     /* no bias: a sum may lie on the bend exactly */

@@ -42,9 +42,9 @@ static void test_rows_never_move(void **state) {
         "LWA-1-1H", "LWA-2-1H", "RWA-1-1H", "RWA-2-1H", "ZWA-1-1H", "ZWA-2-1H", "GConv-2-Band",
         "GLU", "ReGLU",
         /* from here on whole */
-        "MHA", "MHA-1H", "MHA-W", "MHA-W-1H", "MLP", "MoE-MLP", "MoE-MLP-Top2", "Mamba", "LinAttn",
-        "LinAttn-1H", "GLA", "GLA-1H", "Mamba-2", "Hyena", "MH-Hyena", "Hyena-Experts",
-        "Hyena-Experts-Top2"};
+        "MHA", "MHA-1H", "MHA-W", "MHA-W-1H", "MLP", "MoE-MLP", "MoE-MLP-Top2", "Mamba", "Hyena",
+        "MH-Hyena", "Hyena-Experts", "Hyena-Experts-Top2", "GDN", "RWKV-6", "RWKV-6-CM", "LinAttn",
+        "LinAttn-1H", "GLA", "GLA-1H", "Mamba-2"};
     int n = (int)(sizeof later / sizeof *later);
     assert_true(sr_class_count() >= SR_PAPER_CLASSES + n);
     assert_true(sr_class_count() < SR_POOL_CLASSES);

@@ -35,7 +35,7 @@ static const char *const sharing[] = {
      */
     "70.1.2.1.2-70.1.2.1.4", "71.1.2.1.4-71.1.2.1.3",
     "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1",            /* B and C; a whole MLP */
-    "73.1.2.1.2-73.1.2.1.3-75.1.2.1.4-75.1.1.1.4-77.1.2.1.4-77.1.2.1.2", /* K and V of matrix states
+    "80.1.2.1.2-80.1.2.1.3-82.1.2.1.4-82.1.1.1.4-84.1.2.1.4-84.1.2.1.2", /* K and V of matrix states
                                                                           */
 };
 enum { SHARING = sizeof sharing / sizeof *sharing };
@@ -311,7 +311,10 @@ static void test_mad_parameters(void **state) {
                 {"Hyena", 124348},
                 {"MH-Hyena", 30862},
                 {"Hyena-Experts", 57464},
-                {"Hyena-Experts-Top2", 57464}};
+                {"Hyena-Experts-Top2", 57464},
+                {"GDN", 5 * 128 * 128 + 3 * 4 * 128 + 2 * 8 * (128 + 1) + 16}, /* not in MAD */
+                {"RWKV-6", 140544},
+                {"RWKV-6-CM", 147712}};
     const sr_sizes sizes = {128, 8, 33, 16, 128, 128, false, SR_HEAD_LANGUAGE};
     sartor_context *ctx = sartor_context_create();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

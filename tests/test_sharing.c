@@ -84,6 +84,12 @@ static tally by_feature(const sr_class *c, const sr_sizes *s, int f) {
             return (tally){n * (d + 5), 2 * 3 * n};
         }
         return (tally){d * d + (c->code.featurizer == 14 && f == 0 ? maps(c, s) : 0), 0};
+    case SR_FAMILY_DELTA:
+        return (tally){d * d + 4 * d, 2 * 3 * d};
+    case SR_FAMILY_RWKV:
+        return (tally){d * d + d + 2 * 32 * d, 0};
+    case SR_FAMILY_RWKV_CM:
+        return (tally){d * d + d, 0};
     case SR_FAMILY_MOE:
         return (tally){f == 0 ? d * d : 8 * d + 8, 0};
     default:
@@ -100,7 +106,7 @@ static int64_t filter(int64_t width, int64_t channels, const sr_sizes *s) {
 /* What a unit saves by using the featurizer weights of another: all but output projection and norm.
  */
 static int64_t by_weights(const sr_class *c, const sr_sizes *s) {
-    const int64_t d = s->width, r = (d + 15) / 16, e = inner(c, s);
+    const int64_t d = s->width, r = (d + 15) / 16, e = inner(c, s), n = 2 * s->head_dim;
     switch (c->code.featurizer) {
     case 5:
     case 6:
@@ -129,6 +135,12 @@ static int64_t by_weights(const sr_class *c, const sr_sizes *s) {
         return 3 * d * d / 4 + 3 * d / 4 + 4 * 3 * d + filter(2, d / (2 * s->head_dim), s);
     case 22:
         return 3 * d * d + 3 * d + 4 * 3 * d + filter(16, d, s) + 8 * d + 8;
+    case 17:
+        return 4 * d * d + 3 * 4 * d + 2 * (d / n) * (d + 1) + n;
+    case 18:
+        return 4 * d * d + 5 * (d + 2 * 32 * d) + 2 * 64 * d + 5 * d;
+    case 19:
+        return 5 * d * d + 2 * d;
     default:
         return branches(c) * (d + (convolved(c) ? 3 : 0) + (biased(c) ? 1 : 0)) *
                (d + 2 * kv(c, s));
@@ -137,7 +149,7 @@ static int64_t by_weights(const sr_class *c, const sr_sizes *s) {
 
 /* A unit that shares nothing. */
 static tally alone(const sr_class *c, const sr_sizes *s) {
-    const int64_t d = s->width;
+    const int64_t d = s->width, n = 2 * s->head_dim;
     int64_t cache = 0, out = d;
     switch (c->code.featurizer) {
     case 5:
@@ -181,6 +193,16 @@ static tally alone(const sr_class *c, const sr_sizes *s) {
     case 22:
         out = d / 8 + 1;
         cache = 2 * (2 * 3 * d + d * least(s->filter_length, s->context));
+        break;
+    case 17:
+        cache = 4 * d * n + 3 * 2 * 3 * d;
+        break;
+    case 18:
+        cache = 4 * d * n + 2 * d;
+        break;
+    case 19:
+        out = 4 * d;
+        cache = 2 * d;
         break;
     default:
         out = d + (biased(c) ? 1 : 0);

@@ -1,56 +1,35 @@
 /* sartor scale: scaling laws of architectures, by the IsoFLOP protocol. */
 #include "cli/answer.h"
+#include "cli/numbers.h"
 #include "cli/options.h"
 #include "cli/study_live.h"
 #include "cli/table.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <sartor/probe.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- lists of numbers ---- */
+enum { ESTIMATE = 3 * SR_NUMBER_TEXT + 8 };
 
-enum { MOST_NUMBERS = 64, ESTIMATE = 3 * SR_NUMBER_TEXT + 8 };
-
-/* "1e12,3e12,10T": positive numbers, with k, M, G, T, P behind them where that is shorter. The
- * count, 0 when it is no such list. */
-static int parse_numbers(const char *text, double value[MOST_NUMBERS]) {
-    static const char units[] = "kMGTP";
-    int n = 0;
-    for (const char *p = text;; p++) {
-        char *end;
-        if (!isdigit((unsigned char)*p) || n == MOST_NUMBERS) return 0;
-        value[n] = strtod(p, &end);
-        if (strspn(p, "0123456789.eE+-") != (size_t)(end - p)) return 0; /* hexadecimal */
-        const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
-        if (unit != NULL) {
-            value[n] *= pow(1000, (double)(unit - units + 1));
-            end++;
-        }
-        if (!isfinite(value[n]) || !(value[n] > 0) || (*end != '\0' && *end != ',')) return 0;
-        n++;
-        p = end;
-        if (*p == '\0') return n;
+/* Budgets, and widths, which may be missing and are whole numbers. */
+static bool read_lists(const sr_command *self, const char *budgets, const char *widths,
+                       sr_numbers_list *of_budgets, int64_t width[SR_MOST_NUMBERS], int *n_widths,
+                       int *code) {
+    sr_numbers_list of_widths = {.n = 0};
+    if (!sr_numbers_parse(budgets, false, of_budgets)) {
+        *code = sr_numbers_wrong(self, "budgets", budgets);
+        return false;
     }
-}
-
-static int parse_widths(const char *text, int64_t width[MOST_NUMBERS]) {
-    double value[MOST_NUMBERS];
-    const int n = parse_numbers(text, value);
-    for (int i = 0; i < n; i++) {
-        width[i] = value[i] < 1e9 ? (int64_t)value[i] : 0;
-        if ((double)width[i] != value[i]) return 0;
+    bool good = *widths == '\0' || sr_numbers_parse(widths, false, &of_widths);
+    for (int i = 0; good && i < of_widths.n; i++) {
+        width[i] = of_widths.value[i] < 1e9 ? (int64_t)of_widths.value[i] : 0;
+        good = (double)width[i] == of_widths.value[i];
     }
-    return n;
-}
-
-static int wrong_list(const sr_command *self, const char *option, const char *text) {
-    char shown[SR_SHOWN];
-    return sr_usage_error(self, "--%s takes up to %d numbers with commas, not '%s'", option,
-                          MOST_NUMBERS, sr_shown(text, shown));
+    *n_widths = of_widths.n;
+    if (!good) *code = sr_numbers_wrong(self, "widths", widths);
+    return good;
 }
 
 /* ---- what it will take ---- */
@@ -319,29 +298,24 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_FLAG("quiet", &quiet, "no progress"),
         SR_END,
     };
-    double budget[MOST_NUMBERS];
-    int64_t width[MOST_NUMBERS];
+    sr_numbers_list of_budgets;
+    int64_t width[SR_MOST_NUMBERS];
     int code;
-    if (sr_options_parse(self, table, argc, argv, &code)) {
+    if (sr_options_parse(self, table, argc, argv, &code) &&
+        read_lists(self, budgets, widths, &of_budgets, width, &o.n_widths, &code)) {
         o.archs = archs.paths;
         o.n_archs = archs.count;
         o.text.paths = data.paths;
         o.text.n_paths = data.count;
-        o.budgets = budget;
-        o.n_budgets = parse_numbers(budgets, budget);
+        o.budgets = of_budgets.value;
+        o.n_budgets = of_budgets.n;
         o.widths = width;
-        o.n_widths = parse_widths(widths, width);
         o.points = (int)points;
         o.sizes.livs = (int)livs;
         o.precision = (sartor_precision)precision;
         o.threads = (int)threads;
         o.workers = (int)workers;
-        if (o.n_budgets == 0)
-            code = wrong_list(self, "budgets", budgets);
-        else if (o.n_widths == 0 && *widths != '\0')
-            code = wrong_list(self, "widths", widths);
-        else
-            code = dry ? dry_run(&o, json) : scale(&o, json, quiet);
+        code = dry ? dry_run(&o, json) : scale(&o, json, quiet);
     }
     sr_paths_free(&archs);
     sr_paths_free(&data);
@@ -367,7 +341,7 @@ const sr_command sr_command_scale = {
                 "    --budgets 1e12,3e12,1e13\n"
                 "# a larger budget, and one more architecture, later\n"
                 "sartor scale striped-mamba --study laws.db --data books/ \\\n"
-                "    --budgets 1e12,3e12,1e13,3e13 --precision f32\n"
+                "    --budgets 1e12,3e12,1e13,3e13\n"
                 "# sizes of one's own, at a fixed depth\n"
                 "sartor scale \"SA-1 GMemless Rec-1 GMemless\" --livs 8 --study mine.db \\\n"
                 "    --data books/ --budgets 1e13,3e13,1e14 --widths 64,96,128,192,256\n",

@@ -85,20 +85,26 @@ static const sr_class classes[] = {
     PLAIN(70, "MoE-MLP", MOE, 12, 1, 1, 5, 2, EXPERTS "all with weight (MAD's routing)"),
     PLAIN(71, "MoE-MLP-Top2", MOE, 12, 1, 2, 5, 2, EXPERTS "2 active"),
     PLAIN(72, "Mamba", REC, 13, 4, 1, 1, 1, MAMBA4),
-    PLAIN(73, "LinAttn", LIN, 14, 4, 1, 1, 3, FEATURES),
-    PLAIN(74, "LinAttn-1H", LIN, 14, 4, 1, 1, 2, FEATURES ", one head"),
-    PLAIN(75, "GLA", LIN, 15, 4, 1, 1, 3, GATED),
-    PLAIN(76, "GLA-1H", LIN, 15, 4, 1, 1, 2, GATED ", one head"),
-    PLAIN(77, "Mamba-2", LIN, 16, 4, 1, 1, 3,
-          "state space duality: a matrix state with one decay a head"),
-    PLAIN(78, "Hyena", SR_FAMILY_HYENA, 20, 3, 1, 1, 1,
+    PLAIN(73, "Hyena", SR_FAMILY_HYENA, 20, 3, 1, 1, 1,
           "Hyena of order 2, 4 times as many channels, filters with trained positions"),
-    PLAIN(79, "MH-Hyena", SR_FAMILY_HYENA, 21, 3, 1, 1, 3,
+    PLAIN(74, "MH-Hyena", SR_FAMILY_HYENA, 21, 3, 1, 1, 3,
           "multi-head Hyena: outer products of keys and values, one filter a group"),
-    PLAIN(80, "Hyena-Experts", SR_FAMILY_HYENA, 22, 3, 1, 1, 1,
+    PLAIN(75, "Hyena-Experts", SR_FAMILY_HYENA, 22, 3, 1, 1, 1,
           "Hyena whose output mixes 8 experts, routed softly"),
-    PLAIN(81, "Hyena-Experts-Top2", SR_FAMILY_HYENA, 22, 3, 2, 1, 1,
+    PLAIN(76, "Hyena-Experts-Top2", SR_FAMILY_HYENA, 22, 3, 2, 1, 1,
           "Hyena whose output mixes the best 2 of 8 experts"),
+    PLAIN(77, "GDN", SR_FAMILY_DELTA, 17, 4, 1, 1, 3,
+          "gated delta rule: a matrix state a head, overwritten key by key (Gated DeltaNet)"),
+    PLAIN(78, "RWKV-6", SR_FAMILY_RWKV, 18, 4, 1, 1, 3,
+          "RWKV-6 time mixer: a matrix state a head, decays and token shifts made from the input"),
+    PLAIN(79, "RWKV-6-CM", SR_FAMILY_RWKV_CM, 19, 1, 1, 6, 2,
+          "RWKV-6 channel mixer: token shift, ReLU squared, a gate behind the projection"),
+    PLAIN(80, "LinAttn", LIN, 14, 4, 1, 1, 3, FEATURES),
+    PLAIN(81, "LinAttn-1H", LIN, 14, 4, 1, 1, 2, FEATURES ", one head"),
+    PLAIN(82, "GLA", LIN, 15, 4, 1, 1, 3, GATED),
+    PLAIN(83, "GLA-1H", LIN, 15, 4, 1, 1, 2, GATED ", one head"),
+    PLAIN(84, "Mamba-2", LIN, 16, 4, 1, 1, 3,
+          "state space duality: a matrix state with one decay a head"),
 };
 
 int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }
@@ -230,10 +236,17 @@ sartor_status sr_code_check(sartor_context *ctx, sr_code code) {
 static const struct {
     const char *name, *features[2];
 } families[SR_FAMILIES] = {
-    [SA] = {"SA", {"K", "V"}},      [REC] = {"Rec", {"B", "C"}},
-    [CONV] = {"GConv", {"B", "C"}}, [MEM] = {"GMemless", {"gate", NULL}},
-    [MLP] = {"MLP", {NULL, NULL}},  [MOE] = {"MoE", {"gate", "router"}},
-    [LIN] = {"Linear", {"K", "V"}}, [SR_FAMILY_HYENA] = {"Hyena", {NULL, NULL}},
+    [SA] = {"SA", {"K", "V"}},
+    [REC] = {"Rec", {"B", "C"}},
+    [CONV] = {"GConv", {"B", "C"}},
+    [MEM] = {"GMemless", {"gate", NULL}},
+    [MLP] = {"MLP", {NULL, NULL}},
+    [MOE] = {"MoE", {"gate", "router"}},
+    [LIN] = {"Linear", {"K", "V"}},
+    [SR_FAMILY_DELTA] = {"Delta", {"K", "V"}},
+    [SR_FAMILY_RWKV] = {"RWKV", {"K", "V"}},
+    [SR_FAMILY_RWKV_CM] = {"RWKV-CM", {"receptance", NULL}},
+    [SR_FAMILY_HYENA] = {"Hyena", {NULL, NULL}},
 };
 
 static bool is_family(sr_family family) {

@@ -18,6 +18,9 @@ typedef enum sr_family {
     SR_FAMILY_MLP = 5,      /* memoryless without a gate */
     SR_FAMILY_MOE = 6,      /* mixture of memoryless experts: gate, value, router */
     SR_FAMILY_LINEAR = 7,   /* linear attention with a matrix state: q, k, v, decay, gate */
+    SR_FAMILY_DELTA = 8,    /* gated delta rule: q, k, v, gates */
+    SR_FAMILY_RWKV = 9,     /* RWKV's time mixer: r, k, v, decay, gate */
+    SR_FAMILY_RWKV_CM = 10, /* RWKV's channel mixer: receptance, key */
     SR_FAMILY_HYENA = 11    /* Hyena of the MAD benchmark; shares no single feature */
 } sr_family;
 enum { SR_FAMILIES = 16 }; /* larger than all of them */
@@ -27,7 +30,7 @@ typedef struct sr_code {
     int featurizer;     /* 1..9; from 10: of units that are taken whole from one publication */
     int token_mixing;   /* 1 diagonal, 2 low rank, 3 scaled Toeplitz, 4 semi-separable */
     int sparsity;       /* 1 none, 2 banded; of experts: only the active ones */
-    int nonlinearity;   /* 1 none, 2 softmax, 3 ReLU, 4 swish, 5 GELU (op/attr.h) */
+    int nonlinearity;   /* 1 none, 2 softmax, 3 ReLU, 4 swish, 5 GELU, 6 ReLU squared (op/attr.h) */
     int channel_mixing; /* 1 diagonal, 2 dense, 3 grouped */
 } sr_code;
 

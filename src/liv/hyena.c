@@ -90,7 +90,7 @@ static void emit_parts(sr_build *b, const sr_unit *u, int branch, sr_value n, sr
     const shape s = shape_of(u->class_, b->sizes);
     sr_value x;
     sr_project(b, u, branch, n, false, 1, (sr_slot[]){IN}, (sr_value *[]){&x});
-    x = sr_activate(b, u, branch, x, IN_BIAS, SR_MAP_NONE);
+    x = sr_bias(b, u, branch, x, IN_BIAS);
     sr_value in[3] = {x, sr_weight(b, u, branch, CONV), sr_weight(b, u, branch, CONV_BIAS)};
     int state[1] = {sr_graph_state(b->graph, SR_SHORT_TAPS - 1, s.rows, true)};
     x = sr_graph_op(b->graph, "conv", (sr_attr){.conv = {SR_SHORT_TAPS, false}}, in, state);
@@ -102,7 +102,7 @@ static sr_value mix(sr_build *b, const sr_unit *u, int branch, sr_value n, sr_va
     const sr_attr route = {.route = {SR_EXPERTS, SR_ACTIVE_EXPERTS, u->class_->code.sparsity == 2}};
     sr_value in[2] = {y, SR_NO_VALUE}, scores;
     sr_project(b, u, branch, n, true, 1, (sr_slot[]){ROUTER}, (sr_value *[]){&scores});
-    scores = sr_activate(b, u, branch, scores, ROUTER_BIAS, SR_MAP_NONE);
+    scores = sr_bias(b, u, branch, scores, ROUTER_BIAS);
     in[1] = sr_graph_op(b->graph, "route", route, &scores, NULL);
     return sr_graph_op(b->graph, "mix", (sr_attr){.filter = {0}}, in, NULL);
 }

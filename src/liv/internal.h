@@ -59,7 +59,8 @@ typedef struct sr_family_builder {
     sartor_status (*check)(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes);
     /* The weights of one branch, all but the norm before it and the output projection. */
     sartor_status (*declare)(sr_declare *d);
-    /* From the normed stream n to what the output projection reads. */
+    /* From the normed stream n to what the output projection reads; sets u->out_gate where a gate
+     * follows that projection. */
     sr_value (*emit)(sr_build *b, sr_unit *u, int branch, sr_value n);
     /* The axis that the output projection reads. */
     sr_axis (*out)(const sr_class *class_, const sr_sizes *sizes);
@@ -68,7 +69,8 @@ typedef struct sr_family_builder {
 const sr_family_builder *sr_family_builder_of(const sr_class *class_);
 
 /* Units with a file of their own. */
-extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_linear, sr_family_hyena;
+extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena, sr_family_linear,
+    sr_family_delta, sr_family_rwkv, sr_family_rwkv_channels;
 
 /* The paper's families, by operator code. */
 sartor_status sr_featurizer_declare(sr_declare *d);
@@ -99,6 +101,8 @@ sr_value sr_convolve(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_s
                      sr_slot bias, bool silu);
 /* Keeps a feature that this unit computes, or fetches it from the unit that does. */
 sr_value sr_shared(sr_build *b, sr_unit *u, int branch, int feature, sr_value own);
+/* map(x), entrywise */
+sr_value sr_map(sr_build *b, sr_value x, int map);
 /* map(first) * second */
 sr_value sr_gate(sr_build *b, sr_value first, sr_value second, int map);
 /* x + bias */

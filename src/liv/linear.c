@@ -1,16 +1,16 @@
-/* Linear attention with a matrix state S [key, value] per head:
+/* Linear attention with a matrix state S [key, value] in each head, all on op gated_linear.
  *
- *     LinAttn   y_t = q_t S_t / (q_t z_t + epsilon), S = sum of k^T v, z = sum of k; with
- *               q = phi_q(W_q n), k = phi_k(W_k n), phi(x) = (A x + a) * (B x + b) in each head
- *     GLA       y = norm(q S / sqrt(key)) * silu(W_g n), S_t = diag(a_t) S_(t-1) + k_t^T v_t,
- *               a = sigmoid(U W n + b)^(1/16) per key channel
- *     Mamba-2   y = norm((C S + D x) * silu(W_z n)), S_t = a_t S_(t-1) + B_t^T (dt_t x_t), with x,
- * B and C behind a 4-tap convolution and SiLU, dt = softplus(W_dt n + b), a = exp(-dt exp(A_log))
- * per head; B and C, [states], are common to all heads
+ * LinAttn: y_t = q_t S_t / (q_t z_t + epsilon), S = sum of k^T v, z = sum of k, with q = phi_q(W_q
+ * n), k = phi_k(W_k n), phi(x) = (A x + a) * (B x + b), one pair of maps for all heads. GLA: y =
+ * norm(q S / sqrt(key)) * silu(W_g n), S_t = diag(a_t) S_(t-1) + k_t^T v_t, a = sigmoid(U W n +
+ * b)^(1/16). Both as in the layer library of MAD (Poli et al. 2024, arXiv 2403.17844; GLA: Yang et
+ * al. 2024, arXiv 2312.06635).
  *
- * LinAttn and GLA as in the layer library of MAD (Poli et al. 2024, arXiv 2403.17844; GLA: Yang et
- * al. 2024, arXiv 2312.06635), Mamba-2 after Dao & Gu 2024 (arXiv 2405.21060), all in op
- * gated_linear. Units share K (phi_k of LinAttn, B of Mamba-2) and V (x). */
+ * Mamba-2 (Dao & Gu 2024, arXiv 2405.21060): y = norm((C S + D x) * silu(W_z n)), S_t = a_t S_(t-1)
+ * + B_t^T dt_t x_t, with x, B and C behind a 4-tap convolution and SiLU, dt = softplus(W_dt n + b),
+ * a = exp(-dt exp(A_log)) per head. B and C, [states], serve all heads.
+ *
+ * Units share K (phi_k of LinAttn, B of Mamba-2) and V (x of Mamba-2). */
 #include "liv/internal.h"
 
 #include <inttypes.h>
@@ -19,10 +19,10 @@
 enum { LINEAR = 14, GLA = 15, MAMBA2 = 16 }; /* featurizers */
 enum { K, V };                               /* shared features */
 
+/* Of a feature map: A, a, B, b. */
 static const sr_slot GATE = SR_SLOT_OWN, DECAY_IN = SR_SLOT_OWN + 1, DECAY = SR_SLOT_OWN + 2,
-                     DECAY_BIAS = SR_SLOT_OWN + 3, NORM = SR_SLOT_OWN + 4,
-                     MAP_Q = SR_SLOT_OWN + 5, /* A, a, B, b of the feature map, then that of k */
-    MAP_K = SR_SLOT_OWN + 9, BIAS_C = SR_SLOT_OWN + 13, BIAS_B = SR_SLOT_OWN + 14,
+                     DECAY_BIAS = SR_SLOT_OWN + 3, NORM = SR_SLOT_OWN + 4, MAP_Q = SR_SLOT_OWN + 5,
+                     MAP_K = SR_SLOT_OWN + 9, BIAS_C = SR_SLOT_OWN + 13, BIAS_B = SR_SLOT_OWN + 14,
                      BIAS_V = SR_SLOT_OWN + 15;
 
 typedef struct shape {

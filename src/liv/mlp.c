@@ -16,8 +16,7 @@ static sartor_status declare(sr_declare *d) {
 static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
     sr_value up = SR_NO_VALUE;
     sr_project(b, u, branch, n, false, 1, (sr_slot[]){SR_SLOT_V}, (sr_value *[]){&up});
-    sr_attr attr = {.activate = {(sr_map_kind)u->class_->code.nonlinearity}};
-    return sr_graph_op(b->graph, "activate", attr, (sr_value[]){up, SR_NO_VALUE}, NULL);
+    return sr_map(b, up, u->class_->code.nonlinearity);
 }
 
 static sr_axis out(const sr_class *class_, const sr_sizes *sizes) {

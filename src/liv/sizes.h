@@ -65,8 +65,13 @@ enum {
     SR_EXPERTS = 8, /* of a mixture; the width is a multiple */
     SR_ACTIVE_EXPERTS = 2
 };
+/* RWKV-6 (Peng et al. 2024): ranks of the data-dependent token shift and decay; the channel mixer's
+ * hidden channels as a multiple of the width. */
+enum { SR_RWKV_MIX_RANK = 32, SR_RWKV_DECAY_RANK = 64, SR_RWKV_EXPAND = 4 };
 #define SR_NORM_EPSILON   1e-5
 #define SR_LINEAR_EPSILON 1e-12 /* added to the normaliser of LinAttn */
+#define SR_UNIT_EPSILON   1e-6  /* of keys and queries of length one, beside their squared length */
+#define SR_RWKV_EPSILON   (64 * SR_NORM_EPSILON) /* of RWKV's norm over heads */
 #define SR_ROPE_BASE      10000.0
 
 #endif

@@ -24,6 +24,11 @@ static sr_value low_rank(sr_build *b, const sr_unit *u, int branch, const sr_gro
     return sr_graph_op(b->graph, "attention", attr, in, state);
 }
 
+sr_value sr_map(sr_build *b, sr_value x, int map) {
+    return sr_graph_op(b->graph, "activate", (sr_attr){.activate = {(sr_map_kind)map}},
+                       (sr_value[]){x, SR_NO_VALUE}, NULL);
+}
+
 sr_value sr_gate(sr_build *b, sr_value first, sr_value second, int map) {
     sr_value in[2] = {first, second};
     return sr_graph_op(b->graph, "gate", (sr_attr){.gate = {(sr_map_kind)map}}, in, NULL);

@@ -116,8 +116,11 @@ const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
         [SR_FAMILY_GMEMLESS] = &memoryless,
         [SR_FAMILY_MLP] = &sr_family_mlp,
         [SR_FAMILY_MOE] = &sr_family_moe,
-        [SR_FAMILY_LINEAR] = &sr_family_linear,
         [SR_FAMILY_HYENA] = &sr_family_hyena,
+        [SR_FAMILY_DELTA] = &sr_family_delta,
+        [SR_FAMILY_LINEAR] = &sr_family_linear,
+        [SR_FAMILY_RWKV] = &sr_family_rwkv,
+        [SR_FAMILY_RWKV_CM] = &sr_family_rwkv_channels,
     };
     return builders[class_->family];
 }
@@ -178,13 +181,27 @@ void sr_unit_plan_caches(const sr_sizes *sizes, sr_unit *units, int n, int64_t c
     }
 }
 
+/* x + sigmoid(gate) * W y, given y, W and x: only in classes that are neither differential nor have
+ * an output bias. */
+static sr_value add_gated(sr_build *b, sr_value gate, const sr_value out[3]) {
+    sr_value product[3] = {out[0], out[1], SR_NO_VALUE};
+    sr_value in[3] = {gate, SR_NO_VALUE, out[2]};
+    in[1] = sr_graph_op(b->graph, "linear", (sr_attr){.linear = {1, false}}, product, NULL);
+    return sr_graph_op(b->graph, "gate_add", (sr_attr){.gate = {SR_MAP_SIGMOID}}, in, NULL);
+}
+
 sr_value sr_unit_emit(sr_build *b, int i, sr_value x) {
     sr_unit *u = &b->units[i];
     sr_value norm[2] = {x, sr_graph_param(b->graph, u->norm, 1)};
     sr_value n = sr_graph_op(b->graph, "rmsnorm", (sr_attr){.norm = {SR_NORM_EPSILON}}, norm, NULL);
     for (int branch = 0; branch < (u->class_->differential ? 2 : 1); branch++) {
+        u->out_gate = SR_NO_VALUE;
         sr_value out[3] = {sr_family_builder_of(u->class_)->emit(b, u, branch, n),
                            sr_weight(b, u, branch, SR_SLOT_OUT), x};
+        if (u->out_gate != SR_NO_VALUE) {
+            x = add_gated(b, u->out_gate, out);
+            continue;
+        }
         x = sr_graph_op(b->graph, "linear", (sr_attr){.linear = {branch == 0 ? 1 : -1, true}}, out,
                         NULL);
         if (u->slot[branch][SR_SLOT_OUT_BIAS] >= 0) x = sr_bias(b, u, branch, x, SR_SLOT_OUT_BIAS);

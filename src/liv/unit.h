@@ -58,6 +58,7 @@ typedef struct sr_unit {
     sr_value feature[SR_BRANCHES][2]; /* in sr_family_features() order */
     int cache[SR_BRANCHES][2];        /* state pieces of K and V */
     sr_value filter[SR_BRANCHES];
+    sr_value out_gate; /* its sigmoid multiplies what the output projection makes */
 } sr_unit;
 
 /* SARTOR_INVALID with the reason when a class cannot have these sizes. */

@@ -16,11 +16,12 @@ typedef enum sr_map_kind {
     SR_MAP_RELU2 = 6,     /* max(x, 0)^2 */
     SR_MAP_GELU = 7,      /* x / 2 (1 + erf(x / sqrt(2))) */
     SR_MAP_SIGMOID = 8,
-    SR_MAP_TANH = 9
+    SR_MAP_TANH = 9,
+    SR_MAP_MINUS_EXP = 10 /* -e^x: the logarithm of RWKV's decay */
 } sr_map_kind;
 
 static inline bool sr_map_is_entrywise(sr_map_kind map) {
-    return map >= SR_MAP_NONE && map <= SR_MAP_TANH && map != SR_MAP_SOFTMAX;
+    return map >= SR_MAP_NONE && map <= SR_MAP_MINUS_EXP && map != SR_MAP_SOFTMAX;
 }
 /* What a state decays by: nothing, one factor per head, one per key channel. */
 typedef enum sr_decay { SR_DECAY_NONE, SR_DECAY_HEAD, SR_DECAY_KEY } sr_decay;

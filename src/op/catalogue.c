@@ -22,6 +22,10 @@
     X(conv) \
     X(embed) \
     X(gate) \
+    X(gate_add) \
+    X(token_shift) \
+    X(shift_mix) \
+    X(log_decay) \
     X(activate) \
     X(bias) \
     X(route) \

@@ -200,8 +200,7 @@ static void fill_pool(bootstrap *b) {
     fit->noise = sqrt(squares);
 }
 
-/* Numbers are keyed by resample, budget and place in it: a budget's draws do not change when
- * another is added. */
+/* Random numbers are keyed by curve, resample and place: the order of work does not matter. */
 static void resample(const bootstrap *b, int k, int number, double *drawn) {
     const sr_isoflop *fit = b->fit;
     const sr_iso_curve *curve = &fit->curves[k];

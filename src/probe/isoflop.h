@@ -11,7 +11,7 @@
  * drawn, and there are few of them, so that resampling points would leave budgets without a
  * parabola. Residuals of all budgets are pooled (their noise is that of seeds and data order, taken
  * as equal), enlarged by 1/sqrt(1 - leverage) because a fit through few points hides part of the
- * noise (Davison and Hinkley 1997, section 6.3), centred, and added to the fitted losses. */
+ * noise (Davison and Hinkley 1997, chapter 6), centred, and added to the fitted losses. */
 #ifndef SR_PROBE_ISOFLOP_H
 #define SR_PROBE_ISOFLOP_H
 

@@ -84,13 +84,9 @@ static int64_t examples(const making *m, const sr_mad_setting *setting) {
 static int64_t scored_examples(const making *m, const sr_mad_setting *setting) {
     return m->options->data != NULL ? m->data.part[SR_MAD_TEST].rows : setting->test;
 }
-static int64_t steps_of(const making *m, const sr_mad_setting *setting) {
-    return m->suite->epochs * ((examples(m, setting) + SR_MAD_BATCH - 1) / SR_MAD_BATCH);
-}
-
 /* Of one run: three forward passes a step, and one for every scored example. */
-static sartor_status plan_run(making *m, const sr_genome *genome, const sr_mad_setting *setting,
-                              double *flops) {
+static sartor_status plan_run(making *m, const sr_genome *genome, int number, double *flops) {
+    const sr_mad_setting *setting = &m->suite->setting[number];
     sr_model *model = NULL;
     sr_cost cost;
     int64_t bytes = 0;
@@ -105,7 +101,7 @@ static sartor_status plan_run(making *m, const sr_genome *genome, const sr_mad_s
     sr_model_destroy(&model);
     SR_TRY(status);
     if (bytes > m->memory) m->memory = bytes;
-    *flops = cost.flops_per_token * (double)(sizes.context * m->suite->epochs) *
+    *flops = cost.flops_per_token * (double)(sizes.context * m->suite->epochs[number]) *
              (3 * (double)examples(m, setting) + (double)scored_examples(m, setting));
     return SARTOR_OK;
 }
@@ -118,7 +114,7 @@ static sartor_status plan_arch(making *m, int i, sr_genome *genome) {
     if ((m->genome[i] = malloc(SR_GENOME_TEXT)) == NULL) return sr_no_memory(m->ctx);
     sr_genome_print(genome, m->genome[i]);
     for (int k = 0; k < s->settings; k++) {
-        sartor_status status = plan_run(m, genome, &s->setting[k], &m->flops[i * s->settings + k]);
+        sartor_status status = plan_run(m, genome, k, &m->flops[i * s->settings + k]);
         if (status != SARTOR_OK) return sr_fail_in(m->ctx, status, "%s", m->options->archs[i]);
     }
     return SARTOR_OK;
@@ -172,13 +168,16 @@ static sartor_status choose_path(making *m) {
 
 /* ---- what it would take ---- */
 
-static json_t *setting_json(const making *m, const sr_mad_setting *s) {
+static json_t *setting_json(const making *m, int number) {
+    const sr_mad_setting *s = &m->suite->setting[number];
+    const int64_t epochs = m->suite->epochs[number], n = examples(m, s);
     char text[SR_MAD_SETTING_TEXT];
     sr_mad_setting_print(s, text);
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "task", sr_mad_task_name(s->task),
-                     "setting", text, "examples", (json_int_t)examples(m, s), "length",
+                     "setting", text, "examples", (json_int_t)n, "length",
                      (json_int_t)sr_mad_network_length(s), "vocab", (json_int_t)s->vocab, "epochs",
-                     (json_int_t)m->suite->epochs, "steps", (json_int_t)steps_of(m, s));
+                     (json_int_t)epochs, "steps",
+                     (json_int_t)(epochs * ((n + SR_MAD_BATCH - 1) / SR_MAD_BATCH)));
 }
 
 static sartor_status text_of(sartor_context *ctx, json_t *object, char **json) {
@@ -193,8 +192,7 @@ static json_t *describe(const making *m) {
     double flops = 0;
     json_t *settings = json_array();
     for (int i = 0; i < m->n_archs * s->settings; i++) flops += grid * m->flops[i];
-    for (int i = 0; i < s->settings; i++)
-        (void)json_array_append_new(settings, setting_json(m, &s->setting[i]));
+    for (int i = 0; i < s->settings; i++) (void)json_array_append_new(settings, setting_json(m, i));
     return json_pack("{s:i, s:s, s:o, s:i, s:f, s:I}", "version", 1, "study", m->path, "settings",
                      settings, "runs", m->n_archs * s->settings * grid, "flops", flops,
                      "memory_bytes", (json_int_t)m->memory);
@@ -224,7 +222,7 @@ static sartor_status add_jobs(making *m, int arch, int setting) {
                                 .setting = text,
                                 .learning_rate = s->rate[k / s->decays],
                                 .weight_decay = s->decay[k % s->decays],
-                                .epochs = s->epochs};
+                                .epochs = s->epochs[setting]};
         SR_TRY(sr_mad_job_add(m->ctx, m->study, &job, m->flops[arch * s->settings + setting]));
     }
     return SARTOR_OK;

@@ -33,11 +33,11 @@ static bool among(double x, const double *numbers, int n) {
 
 static int setting_of(const answering *a, const sr_mad_job *job) {
     const sr_mad_suite *s = a->asked->suite;
-    if (job->epochs != s->epochs || !among(job->learning_rate, s->rate, s->rates) ||
+    if (!among(job->learning_rate, s->rate, s->rates) ||
         !among(job->weight_decay, s->decay, s->decays))
         return -1;
     for (int i = 0; i < s->settings; i++)
-        if (strcmp(a->setting[i], job->setting) == 0) return i;
+        if (s->epochs[i] == job->epochs && strcmp(a->setting[i], job->setting) == 0) return i;
     return -1;
 }
 
@@ -164,8 +164,8 @@ static sartor_status arch_json(const answering *a, int arch, json_t *results) {
         if (json_object_set_new(tasks, sr_mad_task_name((sr_mad_task_id)task), of_task) != 0)
             status = sr_no_memory(a->ctx);
     }
-    json_t *result = json_pack("{s:s, s:s, s:o, s:o}", "arch", a->asked->archs[arch], "id",
-                               a->asked->ids[arch], "tasks", tasks, "mad", number(sum / n));
+    json_t *result = json_pack("{s:s, s:o, s:o}", "arch", a->asked->archs[arch], "tasks", tasks,
+                               "mad", number(sum / n));
     if (status == SARTOR_OK && (result == NULL || json_array_append(results, result) != 0))
         status = sr_no_memory(a->ctx);
     json_decref(result);

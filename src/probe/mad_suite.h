@@ -9,10 +9,10 @@ enum { SR_MAD_MOST_GRID = 16, SR_MAD_MOST_SUITE = SR_MAD_TASKS * SR_MAD_MOST_SET
 
 typedef struct sr_mad_suite {
     sr_mad_setting setting[SR_MAD_MOST_SUITE]; /* by task */
+    int64_t epochs[SR_MAD_MOST_SUITE];         /* of each setting, at most */
     int settings;
     double rate[SR_MAD_MOST_GRID], decay[SR_MAD_MOST_GRID];
     int rates, decays;
-    int64_t epochs;
 } sr_mad_suite;
 
 /* The suite of the options' suite, tasks, epochs, rates and decays, all of them checked. */

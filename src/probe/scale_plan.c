@@ -11,11 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A run of fewer steps is mostly warm-up. */
-enum { LEAST_STEPS = 20, LEAST_SIZES = 3, CHANNELS_PER_LIV = 16 };
 enum {
-    MICRO_TOKENS = 1 << 14
-}; /* of a micro-batch: more of them need more memory, not less time */
+    LEAST_STEPS = 20, /* fewer are mostly warm-up */
+    LEAST_SIZES = 3,  /* of a parabola */
+    CHANNELS_PER_LIV = 16,
+    MICRO_TOKENS = 1 << 14 /* of a micro-batch: more need more memory, not less time */
+};
 static const double reference_budget = 1e12, reference_width = 128;
 /* Hoffmann et al. (2022) found about 20 pieces to be best; a piece is about 4 bytes. A size sqrt(8)
  * times as large reads an eighth of them. */

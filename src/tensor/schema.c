@@ -83,6 +83,14 @@ static double initial(const sr_param *p, sr_rng rng, int64_t i) {
         return n > 1 ? a + (b - a) * (double)i / (n - 1) : a;
     case SR_INIT_FREQUENCIES:
         return pow(a, -(double)i / n);
+    case SR_INIT_LOG_UNIFORM:
+        return log(a + (b - a) * sr_rng_uniform(rng, (uint64_t)i));
+    case SR_INIT_SHARE:
+        return 1 - pow((double)i / n, a);
+    case SR_INIT_RISE:
+        return n > 1 ? a + (b - a) * pow((double)i / (n - 1), 0.7) : a;
+    case SR_INIT_ZIGZAG:
+        return a * (double)((i + 1) % 3 - 1);
     case SR_INIT_POSITIONS: {
         const int64_t s = i / p->cols;
         const double w = 2 * acos(-1) * (double)s / (double)p->rows;

@@ -25,6 +25,7 @@ typedef enum sr_axis_kind {
     SR_AXIS_FEATURE,  /* features of a position, or of a query or key */
     SR_AXIS_VOCAB,    /* tokens */
     SR_AXIS_POSITION, /* positions */
+    SR_AXIS_MIX,      /* the bottleneck of a data-dependent token shift */
     SR_AXIS_EXPERT,   /* experts of a mixture */
     SR_AXIS_TILE,     /* channels of a projection that is repeated */
     SR_AXIS_PART,     /* channels of all parts that it is then cut into */
@@ -66,6 +67,10 @@ typedef enum sr_init_kind {
     SR_INIT_TIME_STEP,    /* softplus inverse of a log-uniform number in [a, b]: Mamba's dt bias */
     SR_INIT_LINEAR_RANGE, /* from a to b, evenly, over all entries */
     SR_INIT_FREQUENCIES,  /* a^(-i/n) for i = 0..n-1: RoPE's with base a, over n pairs */
+    SR_INIT_LOG_UNIFORM,  /* the logarithm of a uniform number in [a, b]: A of Mamba-2, by head */
+    SR_INIT_SHARE,        /* 1 - (i/n)^a: shares of the past in RWKV's token shift */
+    SR_INIT_RISE,         /* from a to b with (i/(n-1))^0.7: RWKV's decay */
+    SR_INIT_ZIGZAG,       /* 0, a, -a, 0, a ...: RWKV's bonus */
     SR_INIT_POSITIONS     /* rows s = 0..n-1 of (s/(n-1), cos aw, -sin aw), w = 2 pi s/n: Hyena's */
 } sr_init_kind;
 

@@ -74,6 +74,9 @@ SCHEMAS.update({
     "scale": [("version", int), ("results", list), ("shared", dict)],
     "scale-plan": [("version", int), ("runs", list), ("flops", float), ("text_bytes", int),
                    ("memory_bytes", int)],
+    "mad": [("version", int), ("results", list)],
+    "mad-plan": [("version", int), ("study", str), ("settings", list), ("runs", int),
+                 ("flops", float), ("memory_bytes", int)],
 })
 # Rows of the lists in an answer, and the answer whose keys come in any order and may be more.
 FRONT_ROW = [("trial", int), ("id", str), ("genome", str), ("sizes", SIZES), ("generation", int),
@@ -86,6 +89,9 @@ TRIAL = [("version", int), ("trial", int), ("id", str), ("genome", str), ("names
          ("sizes", SIZES), ("generation", int), ("state", str), ("reason", OPTIONAL_TEXT),
          ("baseline", OPTIONAL_TEXT), ("operator", str), ("parents", list), ("mutations", int),
          ("objectives", dict), ("front", bool), ("model", OPTIONAL_TEXT), ("curve", list)]
+MAD_ROW = [("arch", str), ("tasks", dict), ("mad", (float, type(None)))]
+MAD_SETTING = [("setting", str), ("score", float), ("accuracy", float), ("accuracy_macro", float),
+               ("perplexity", float)]
 LIV_ROW = [("number", int), ("name", str), ("code", list), ("family", str), ("differential", bool),
            ("summary", str)]
 TRAINED = ("train --arch transformer++ --livs 2 --width 32 --head-dim 16 --context 32 --batch 4 "
@@ -195,6 +201,15 @@ def check_json(kind, out):
         for row in value["front"]:
             check_schema(row, FRONT_ROW, "a row")
             expect(list(row["objectives"]) == value["objectives"], "other objectives in a row")
+    if kind == "mad":
+        for row in value["results"]:
+            check_schema(row, MAD_ROW, "a result")
+            scores = [task["score"] for task in row["tasks"].values()]
+            expect(abs(sum(scores) / len(scores) - row["mad"]) < 1e-12, "mad is no mean")
+            for task in row["tasks"].values():
+                check_schema(task, [("score", float), ("settings", list)], "a task")
+                for setting in task["settings"]:
+                    check_schema(setting, MAD_SETTING, "a setting", open=True)
     if kind == "finals":
         means = [row["bpb"]["mean"] for row in value["finals"]]
         expect(means == sorted(means), "the best is not the first")

@@ -45,6 +45,9 @@ STRATEGIES = {
     "Hyena": {1: ()},
     "Linear": {1: (), 2: ("k",), 3: ("v",), 4: ("k", "v")},
     "MoE": {1: (), 2: ("gate",), 3: ("router",), 4: ("gate", "router")},
+    "Delta": {1: (), 2: ("k",), 3: ("v",), 4: ("k", "v")},
+    "RWKV": {1: (), 2: ("k",), 3: ("v",), 4: ("k", "v")},
+    "RWKV-CM": {1: (), 2: ("r",)},
 }
 
 # The first number of a code and the second decide the family.
@@ -56,10 +59,14 @@ FAMILY = {
     (20, 3): "Hyena", (21, 3): "Hyena", (22, 3): "Hyena",
     (14, 4): "Linear", (15, 4): "Linear", (16, 4): "Linear",
     (10, 2): "SA", (11, 1): "MLP", (12, 1): "MoE", (13, 4): "Rec",
+    (17, 4): "Delta", (18, 4): "RWKV", (19, 1): "RWKV-CM",
 }
 
-NONE, SOFTMAX, RELU, SWISH, GELU = 1, 2, 3, 4, 5
+NONE, SOFTMAX, RELU, SWISH, GELU, RELU2 = 1, 2, 3, 4, 5, 6
 EXPERTS, ACTIVE = 8, 2
+UNIT_EPS = 1e-6  # beside the squared length of q and k in GDN
+RWKV_EPS = 64e-5
+MIX_RANK, DECAY_RANK = 32, 64
 
 
 class LivClass:
@@ -79,12 +86,15 @@ class LivClass:
 
     def _check(self):
         channel = {"SA": (2, 3), "Rec": (1,), "GConv": (1,), "Hyena": (1, 3),
-                   "Linear": (2, 3), "GMemless": (2,), "MLP": (2,), "MoE": (2,)}[self.family]
+                   "GMemless": (2,), "MLP": (2,), "MoE": (2,),
+                   "Linear": (2, 3), "Delta": (3,), "RWKV": (3,),
+                   "RWKV-CM": (2,)}[self.family]
         nonlinear = {"SA": (NONE, SOFTMAX, RELU, SWISH), "Rec": (NONE,),
                      "GConv": (NONE,), "Hyena": (NONE,),
                      "Linear": (NONE,),
                      "GMemless": (NONE, RELU, SWISH),
-                     "MLP": (GELU,), "MoE": (GELU,)}
+                     "MLP": (GELU,), "MoE": (GELU,), "Delta": (NONE,),
+                     "RWKV": (NONE,), "RWKV-CM": (RELU2,)}
         banded = ("SA", "GConv", "MoE", "Hyena")
         sparsity = (1, 2) if self.family in banded else (1,)
         if (self.channel_mixing not in channel
@@ -233,6 +243,11 @@ class Spec:
                 22: (3 * d, d, 16, d)}[self.livs[i].featurizer]
 
     @property
+    def state_heads(self):
+        """Heads of a unit with a matrix state, and their channels."""
+        return self.width // (2 * self.head_dim), 2 * self.head_dim
+
+    @property
     def inner(self):
         """ff of a memoryless LIV."""
         return -(-8 * self.width // 48) * 16
@@ -265,6 +280,29 @@ class Spec:
             }
         if liv.family == "MLP":
             return {"up": {"up.weight": (4 * d, d)}}
+        if liv.family == "Delta":
+            heads, n = self.state_heads
+            out = {x: {f"{x}.weight": (d, d), f"{x}.conv": (d, 4)}
+                   for x in "qkv"}
+            out["z"] = {"z.weight": (d, d), "head_norm.gain": (n,)}
+            out["alpha"] = {"dt.weight": (heads, d), "A_log": (heads,),
+                            "dt.bias": (heads,)}
+            out["beta"] = {"beta.weight": (heads, d)}
+            return out
+        if liv.family == "RWKV":
+            out = {x: {f"{x}.weight": (d, d), f"{x}.mu": (d,),
+                       f"{x}.mix.down.weight": (MIX_RANK, d),
+                       f"{x}.mix.up.weight": (d, MIX_RANK)} for x in "wkvrg"}
+            del out["w"]["w.weight"]
+            out["w"].update({"w.down.weight": (DECAY_RANK, d),
+                             "w.up.weight": (d, DECAY_RANK), "w.bias": (d,)})
+            out["mix"] = {"mix.mu": (d,)}
+            out["u"] = {"u": (d,)}
+            out["norm"] = {"head_norm.gain": (d,), "head_norm.bias": (d,)}
+            return out
+        if liv.family == "RWKV-CM":
+            return {"k": {"k.weight": (4 * d, d), "k.mu": (d,)},
+                    "r": {"r.weight": (d, d), "r.mu": (d,)}}
         if liv.family == "MoE":
             return {"gate": {"gate.weight": (d, d)},
                     "value": {"value.weight": (d, d)},
@@ -340,7 +378,7 @@ class Spec:
             return {"out.weight": (d, self.inner)}
         if liv.family == "Rec":
             return {"out.weight": (d, self.channels(i))}
-        if liv.family == "MLP":
+        if liv.family in ("MLP", "RWKV-CM"):
             return {"out.weight": (d, 4 * d)}
         if liv.featurizer == 16:
             return {"out.weight": (d, 2 * d)}
@@ -359,7 +397,8 @@ class Spec:
             return self.heads(i)[1:]
         if family == "Rec":
             return (self.states(i),)
-        if family in ("MoE", "Linear"):  # shared within a class
+        if family in ("MoE", "Linear", "Delta", "RWKV",
+                      "RWKV-CM"):  # within a class
             return (self.livs[i].number,)
         return (self.inner,) if family == "GMemless" else (self.width,)
 
@@ -469,6 +508,53 @@ def decayed_attention(q, k, v, log_decay):
         ~causal[None, :, :, None, None], -torch.inf))
     score = torch.einsum("bthk,bshk,btshk->btsh", q, k, weight)
     return torch.einsum("btsh,bshv->bthv", score, v)
+
+
+def head_norm(x, heads, gain, bias=None, eps=NORM_EPS):
+    """Each head of x [B,T,H n] normalised by itself: around its mean when
+    there is a bias, then with gain and bias per channel; else RMSNorm."""
+    x = x.unflatten(-1, (heads, -1))
+    if bias is not None:
+        x = x - x.mean(-1, keepdim=True)
+    x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
+    if bias is None:
+        return (x * gain).flatten(-2)
+    return x.flatten(-2) * gain + bias
+
+
+def delta_rule(q, k, v, alpha, beta):
+    """q, k, v [B,T,H,n], alpha and beta [B,T,H]: token after token,
+    S <- alpha S (I - beta k k^T) + beta v k^T, out = S q."""
+    batch, length, heads, n = q.shape
+    eye = torch.eye(n, dtype=q.dtype)
+    state = q.new_zeros(batch, heads, n, n)
+    out = []
+    for t in range(length):
+        b = beta[:, t, :, None, None]
+        key = k[:, t, :, None, :]
+        state = (alpha[:, t, :, None, None] * state
+                 @ (eye - b * key.transpose(-1, -2) @ key)
+                 + b * v[:, t, :, :, None] @ key)
+        out.append((state @ q[:, t, :, :, None])[..., 0])
+    return torch.stack(out, dim=1)
+
+
+def wkv(r, k, v, decay, u):
+    """r, k, v, decay [B,T,H,n], u [H,n]: token after token,
+    out = r (S + diag(u) k^T v), S <- diag(decay) S + k^T v."""
+    state = r.new_zeros(r.shape[0], r.shape[2], r.shape[3], r.shape[3])
+    out = []
+    for t in range(r.shape[1]):
+        write = k[:, t, :, :, None] * v[:, t, :, None, :]
+        read = state + u[:, :, None] * write
+        out.append((r[:, t, :, :, None] * read).sum(-2))
+        state = decay[:, t, :, :, None] * state + write
+    return torch.stack(out, dim=1)
+
+
+def token_shift(x):
+    """x [B,T,d] one token later, zero first."""
+    return F.pad(x, (0, 0, 1, 0))[:, :-1]
 
 
 def causal_conv(x, taps):
@@ -644,16 +730,21 @@ class Model:
 
         def feature(name, compute):
             key = (spec.source[i][name], branch, name)
-            if key[0] == i:
+            if key[0] == i and key not in features:
                 features[key] = compute()
             return features[key]
 
         mix = {"SA": self._attention, "Rec": self._recurrence,
                "GConv": self._convolution, "GMemless": self._memoryless,
                "MLP": self._mlp, "MoE": self._experts,
-               "Hyena": self._hyena, "Linear": self._linear}
+               "Hyena": self._hyena, "Linear": self._linear,
+               "Delta": self._delta, "RWKV": self._rwkv,
+               "RWKV-CM": self._rwkv_channels}
         y = mix[spec.livs[i].family](i, weights, n, feature)
-        return y @ weights["out.weight"].T + weights.get("out.bias", 0)
+        y = y @ weights["out.weight"].T + weights.get("out.bias", 0)
+        if spec.livs[i].family == "RWKV-CM":
+            y = torch.sigmoid(feature("r", None)) * y
+        return y
 
     def _attention(self, i, weights, n, feature):
         liv = self.spec.livs[i]
@@ -812,6 +903,58 @@ class Model:
         y = (long_conv(kv.flatten(2), h.repeat_interleave(each, 1))
              + skip.repeat_interleave(each) * kv.flatten(2))
         return (q[..., :, None] * y.view_as(kv)).sum(-2).flatten(-2)
+
+    def _delta(self, i, weights, n, feature):
+        heads, hd = self.spec.state_heads
+
+        def project(name):
+            return swish(causal_conv(n @ weights[f"{name}.weight"].T,
+                                     weights[f"{name}.conv"]))
+
+        def unit(x):
+            return x * torch.rsqrt(x.pow(2).sum(-1, keepdim=True) + UNIT_EPS)
+
+        q, k, v = (feature(name, lambda name=name: project(name)).unflatten(
+            -1, (heads, hd)) for name in "qkv")
+        dt = F.softplus(n @ weights["dt.weight"].T + weights["dt.bias"])
+        alpha = torch.exp(-torch.exp(weights["A_log"]) * dt)
+        beta = torch.sigmoid(n @ weights["beta.weight"].T)
+        o = delta_rule(unit(q), unit(k), v, alpha, beta).flatten(-2)
+        return (head_norm(o, heads, weights["head_norm.gain"])
+                * swish(n @ weights["z.weight"].T))
+
+    def _rwkv(self, i, weights, n, feature):
+        heads, hd = self.spec.state_heads
+        past = token_shift(n) - n
+        x = n + past * weights["mix.mu"]
+
+        def mixed(name):
+            low = torch.tanh(x @ weights[f"{name}.mix.down.weight"].T)
+            return n + past * (weights[f"{name}.mu"]
+                               + low @ weights[f"{name}.mix.up.weight"].T)
+
+        def project(name):
+            return mixed(name) @ weights[f"{name}.weight"].T
+
+        r, g = project("r"), project("g")
+        k, v = (feature(name, lambda name=name: project(name))
+                for name in "kv")
+        w = (weights["w.bias"]
+             + torch.tanh(mixed("w") @ weights["w.down.weight"].T)
+             @ weights["w.up.weight"].T)
+        r, k, v, decay = (t.unflatten(-1, (heads, hd))
+                          for t in (r, k, v, torch.exp(-torch.exp(w))))
+        o = wkv(r, k, v, decay, weights["u"].unflatten(-1, (heads, hd)))
+        o = head_norm(o.flatten(-2), heads, weights["head_norm.gain"],
+                      weights["head_norm.bias"], RWKV_EPS)
+        return o * swish(g)
+
+    def _rwkv_channels(self, i, weights, n, feature):
+        past = token_shift(n) - n
+        feature("r", lambda: (n + past * weights["r.mu"])
+                @ weights["r.weight"].T)
+        k = (n + past * weights["k.mu"]) @ weights["k.weight"].T
+        return torch.relu(k).pow(2)
 
 
 def mean_loss(logits, targets):

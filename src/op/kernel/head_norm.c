@@ -44,7 +44,7 @@ static void moments(const group *g, bool centre, float epsilon, const act *x, fl
 
 void SR_KERNEL(head_norm_forward)(const sr_call *c) {
     const int64_t heads = c->attr.head_norm.heads, n = sr_head_norm_width(c);
-    const float *gain = real_row(&c->in[1], 0), *bias = real_row(&c->in[2], 0);
+    const float *gain = real_row(&c->in[1], 0), *bias = c->in[2].data;
     const float epsilon = (float)c->attr.head_norm.epsilon;
 #pragma omp parallel num_threads(c->threads)
     {

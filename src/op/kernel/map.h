@@ -76,6 +76,8 @@ SR_INLINE vf map_slope(sr_map_kind kind, vf x, vf *value) {
     case SR_MAP_TANH:
         *value = s = hyperbolic_tangent(x);
         return 1.0f - s * s;
+    case SR_MAP_MINUS_EXP:
+        return *value = -v_exp(x);
     default:
         *value = x;
         return v_set(1);
@@ -112,6 +114,9 @@ SR_INLINE vf map_value(sr_map_kind kind, vf x) {
         break;                                                                                     \
     case SR_MAP_TANH:                                                                              \
         DO(SR_MAP_TANH);                                                                           \
+        break;                                                                                     \
+    case SR_MAP_MINUS_EXP:                                                                         \
+        DO(SR_MAP_MINUS_EXP);                                                                      \
         break;                                                                                     \
     default:                                                                                       \
         DO(SR_MAP_NONE);                                                                           \

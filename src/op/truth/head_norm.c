@@ -4,7 +4,7 @@
 void SR_TRUTH(head_norm_forward)(const sr_call *c) {
     const int64_t heads = c->attr.head_norm.heads, n = sr_head_norm_width(c);
     const bool per_channel = c->in[1].cols == c->in[0].cols;
-    const real *gain = row(&c->in[1], 0), *bias = row(&c->in[2], 0);
+    const real *gain = row(&c->in[1], 0), *bias = c->in[2].data;
     for (int64_t i = 0; i < c->in[0].rows * heads; i++) {
         const int64_t r = i / heads, h = i % heads, from = per_channel ? h * n : 0;
         const real *x = row(&c->in[0], r) + h * n;

@@ -36,6 +36,8 @@ static inline real map(sr_map_kind kind, real x, real *slope) {
         f = (real)tanh((double)x);
         *slope = 1 - f * f;
         return f;
+    case SR_MAP_MINUS_EXP:
+        return *slope = -(real)exp((double)x);
     default:
         *slope = 1;
         return x;
