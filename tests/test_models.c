@@ -33,10 +33,12 @@ static const char *const sharing[] = {
     "65.1.2.1.4-1.1.1.1.4-67.1.1.1.2-65.1.2.1.1", /* biases, with and without */
     /* Gates and routers; two deep: rounding to bf16 may decide near ties between experts otherwise.
      */
-    "70.1.2.1.2-70.1.2.1.4", "71.1.2.1.4-71.1.2.1.3",
+    "70.1.2.1.2-70.1.2.1.4",
+    "71.1.2.1.4-71.1.2.1.3",
     "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1", /* B and C; a whole MLP */
     "77.1.2.1.2-77.1.2.1.4-77.1.1.1.3",                       /* K and V of matrix states */
     "78.1.2.1.4-79.1.2.1.2-78.1.2.1.2-79.1.2.1.2-78.1.1.1.3", /* and receptances */
+    "80.1.2.1.2-80.1.2.1.3-82.1.2.1.4-82.1.1.1.4-84.1.2.1.4-84.1.2.1.2",
 };
 enum { SHARING = sizeof sharing / sizeof *sharing };
 /* Classes without features to share: two units with one set of featurizer weights. */
@@ -303,6 +305,10 @@ static void test_mad_parameters(void **state) {
                 {"MoE-MLP", 165000 - 128},
                 {"MoE-MLP-Top2", 165000 - 128},
                 {"Mamba", 107264},
+                {"LinAttn", 65824},
+                {"LinAttn-1H", 131584},
+                {"GLA", 86160},
+                {"GLA-1H", 86272},
                 /* sequences of 128; 3 more for each position */
                 {"Hyena", 124348},
                 {"MH-Hyena", 30862},
