@@ -1,4 +1,6 @@
+#define _GNU_SOURCE
 /* Models that map a sequence to a sequence (model/head.h): gradients, kernels, scores, files. */
+#define _GNU_SOURCE
 #include "model_run.h"
 
 #include "base/rng.h"

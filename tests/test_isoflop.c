@@ -493,6 +493,14 @@ static void test_bad_points(void **state) {
     assert_int_equal(sr_isoflop_fit(ctx, &one, 1, &(sr_iso_options){-1, 1}, &fit), SARTOR_INVALID);
     OK(sr_isoflop_fit(ctx, &one, 1, &(sr_iso_options){10, 1}, &fit));
     sr_isoflop_free(&fit);
+
+    static sr_iso_point many[SR_MOST_CURVES + 1];
+    for (int i = 0; i <= SR_MOST_CURVES; i++) many[i] = point(1e15 + i, 1e6, 3);
+    OK(sr_isoflop_fit(ctx, many, SR_MOST_CURVES, &(sr_iso_options){1, 1}, &fit));
+    sr_isoflop_free(&fit);
+    assert_int_equal(sr_isoflop_fit(ctx, many, SR_MOST_CURVES + 1, &(sr_iso_options){1, 1}, &fit),
+                     SARTOR_INVALID);
+    sr_isoflop_free(&fit);
 }
 
 /* Sizes 1e-30 and 1e30 apart, budgets at the ends of a double: answers or faults, never a crash. */

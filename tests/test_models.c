@@ -33,10 +33,12 @@ static const char *const sharing[] = {
     "65.1.2.1.4-1.1.1.1.4-67.1.1.1.2-65.1.2.1.1", /* biases, with and without */
     /* Gates and routers; two deep: rounding to bf16 may decide near ties between experts otherwise.
      */
-    "70.1.2.1.2-70.1.2.1.4", "71.1.2.1.4-71.1.2.1.3",
-    "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1",            /* B and C; a whole MLP */
-    "80.1.2.1.2-80.1.2.1.3-82.1.2.1.4-82.1.1.1.4-84.1.2.1.4-84.1.2.1.2", /* K and V of matrix states
-                                                                          */
+    "70.1.2.1.2-70.1.2.1.4",
+    "71.1.2.1.4-71.1.2.1.3",
+    "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1", /* B and C; a whole MLP */
+    "77.1.2.1.2-77.1.2.1.4-77.1.1.1.3",                       /* K and V of matrix states */
+    "78.1.2.1.4-79.1.2.1.2-78.1.2.1.2-79.1.2.1.2-78.1.1.1.3", /* and receptances */
+    "80.1.2.1.2-80.1.2.1.3-82.1.2.1.4-82.1.1.1.4-84.1.2.1.4-84.1.2.1.2",
 };
 enum { SHARING = sizeof sharing / sizeof *sharing };
 /* Classes without features to share: two units with one set of featurizer weights. */

@@ -59,6 +59,7 @@ typedef struct sartor_search_options {
     const char *const *limits; /* "params=2M" ... */
     int n_limits;
     const char *seed_with; /* "transformer++,lfm2"; NULL: none */
+    const char *mad_suite; /* of the objective mad, as in sartor_mad(); NULL: "quick" */
     bool extended_pool;    /* all classes instead of the paper's 17 */
     int threads;           /* per trial */
     uint64_t seed;

@@ -129,7 +129,11 @@ static void kernels_table(void) {
 /* ---- what a search is made of ---- */
 
 static const char *source_name(sr_objective_source source) {
-    return source == SR_TRAINED ? "trained" : source == SR_COMPUTED ? "computed" : "measured";
+    static const char *const names[] = {[SR_TRAINED] = "trained",
+                                        [SR_COMPUTED] = "computed",
+                                        [SR_MEASURED] = "measured",
+                                        [SR_PROBED] = "probed"};
+    return names[source];
 }
 
 static json_t *objectives_json(void) {

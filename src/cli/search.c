@@ -121,6 +121,9 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_TEXTS("limit", "NAME=VALUE", &limits,
                  "an objective that no architecture may exceed, searched or not: params=2M, "
                  "decode=0.002; may be given several times"),
+        SR_TEXT("mad-suite", "S", &o.mad_suite,
+                "of the objective mad, as in sartor mad: quick, full or one setting (default "
+                "quick)"),
         SR_TEXT("seed-with", "LIST", &o.seed_with,
                 "presets that the first generation holds as baselines, with commas: "
                 "transformer++,lfm2"),

@@ -88,7 +88,7 @@ static sartor_status declare(sr_declare *d) {
 /* x0, x1 and v. */
 static void emit_parts(sr_build *b, const sr_unit *u, int branch, sr_value n, sr_value part[3]) {
     const shape s = shape_of(u->class_, b->sizes);
-    sr_value x;
+    sr_value x = SR_NO_VALUE;
     sr_project(b, u, branch, n, false, 1, (sr_slot[]){IN}, (sr_value *[]){&x});
     x = sr_bias(b, u, branch, x, IN_BIAS);
     sr_value in[3] = {x, sr_weight(b, u, branch, CONV), sr_weight(b, u, branch, CONV_BIAS)};
@@ -100,7 +100,7 @@ static void emit_parts(sr_build *b, const sr_unit *u, int branch, sr_value n, sr
 /* The sum of the experts' shares of y, as the router weighs them. */
 static sr_value mix(sr_build *b, const sr_unit *u, int branch, sr_value n, sr_value y) {
     const sr_attr route = {.route = {SR_EXPERTS, SR_ACTIVE_EXPERTS, u->class_->code.sparsity == 2}};
-    sr_value in[2] = {y, SR_NO_VALUE}, scores;
+    sr_value in[2] = {y, SR_NO_VALUE}, scores = SR_NO_VALUE;
     sr_project(b, u, branch, n, true, 1, (sr_slot[]){ROUTER}, (sr_value *[]){&scores});
     scores = sr_bias(b, u, branch, scores, ROUTER_BIAS);
     in[1] = sr_graph_op(b->graph, "route", route, &scores, NULL);
@@ -134,7 +134,9 @@ static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
 }
 
 static sr_axis out(const sr_class *class_, const sr_sizes *sizes) {
-    return (sr_axis){SR_AXIS_VALUE, SR_READS, SR_BETWEEN_PRODUCT, shape_of(class_, sizes).out};
+    const bool filtered = class_->code.featurizer == HYENA; /* the axis that the filters write */
+    return (sr_axis){filtered ? SR_AXIS_CHANNEL : SR_AXIS_VALUE, SR_READS, SR_BETWEEN_PRODUCT,
+                     shape_of(class_, sizes).out};
 }
 
 const sr_family_builder sr_family_hyena = {check, declare, emit, out};

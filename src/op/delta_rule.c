@@ -1,5 +1,5 @@
 /* delta_rule: linear attention that overwrites what a key held before, with a forget gate (gated
- * delta rule: Yang, Kautz & Hatamizadeh 2024, arXiv 2412.06464, equation 10). Per head, with q' = q
+ * delta rule: Yang, Kautz & Hatamizadeh 2024, arXiv 2412.06464). Per head, with q' = q
  * / sqrt(|q|^2 + epsilon), k' likewise, beta = sigmoid(b), alpha = exp(-exp(A_log) softplus(dt +
  * dt_bias)):
  *

@@ -45,6 +45,9 @@ static sartor_status take_points(sartor_context *ctx, const sr_iso_point *points
                 (sr_iso_curve){.budget = fit->points[i].budget, .first = i};
         fit->curves[fit->n_curves - 1].points++;
     }
+    if (fit->n_curves > SR_MOST_CURVES)
+        return sr_fail(ctx, SARTOR_INVALID, "isoflop: %d budgets, at most %d are possible",
+                       fit->n_curves, SR_MOST_CURVES);
     return SARTOR_OK;
 }
 

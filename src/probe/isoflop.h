@@ -74,13 +74,15 @@ typedef struct sr_isoflop {
     sr_fitted_law laws[SR_ISO_LAWS];
 } sr_isoflop;
 
+enum { SR_MOST_CURVES = 1024 }; /* keeps the draws below 32 MB at 1000 resamples */
 typedef struct sr_iso_options {
     int resamples; /* 0: no intervals */
     uint64_t seed;
 } sr_iso_options;
 
-/* Any points that are finite and positive (state: not negative); else SARTOR_INVALID. What cannot
- * be fitted is said in the faults. Release with sr_isoflop_free(), also after a failure. */
+/* Any points that are finite and positive (state: not negative) at up to SR_MOST_CURVES budgets;
+ * else SARTOR_INVALID. What cannot be fitted is said in the faults. Release with sr_isoflop_free(),
+ * also after a failure. */
 sartor_status sr_isoflop_fit(sartor_context *ctx, const sr_iso_point *points, int n,
                              const sr_iso_options *options, sr_isoflop *fit);
 void sr_isoflop_free(sr_isoflop *fit);

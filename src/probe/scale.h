@@ -36,7 +36,7 @@ sr_scale_batch sr_scale_batch_at(const sr_scale_settings *settings, double budge
  * for 1/width (Everett et al. 2024, arXiv 2407.05872). */
 double sr_scale_rate(const sr_scale_settings *settings, int64_t width);
 
-enum { SR_FAMILY_TEXT = SR_HASH_TEXT + 16 };
+enum { SR_FAMILY_TEXT = SR_HASH_TEXT + 16, SR_SCALE_RUNS = 1 << 14 /* of a study, at most */ };
 typedef struct sr_scale_run {
     char family[SR_FAMILY_TEXT];  /* identity of pattern and rule of depth */
     const char *arch;             /* as it was typed */

@@ -121,10 +121,12 @@ static sartor_status read_runs(answering *a) {
                   "SELECT id, spec, state, reason, json_extract(result, '$.loss'),"
                   " json_extract(result, '$.bpb') FROM job WHERE kind = 'scale' ORDER BY id",
                   ""));
-    while (status == SARTOR_OK && sr_next(&rows)) {
+    for (int n = 1; status == SARTOR_OK && sr_next(&rows); n++) {
         const char *text = sr_text(&rows, 1);
         json_t *spec = text != NULL ? json_loads(text, 0, NULL) : NULL;
-        status = add_point(a, &rows, spec);
+        status = n <= SR_SCALE_RUNS ? add_point(a, &rows, spec)
+                                    : sr_fail(a->ctx, SARTOR_FORMAT, "%s: has more than %d runs",
+                                              sr_study_path(a->study), SR_SCALE_RUNS);
         json_decref(spec);
     }
     sartor_status ended = sr_done(&rows);

@@ -317,6 +317,9 @@ sartor_status sr_scale_plan(sartor_context *ctx, const sartor_scale_options *o,
         free(f->sizes);
         free(f);
         SR_TRY(status);
+        if (runs->n > SR_SCALE_RUNS)
+            return sr_fail(ctx, SARTOR_INVALID, "more than %d runs: give fewer budgets or sizes",
+                           SR_SCALE_RUNS);
     }
     return SARTOR_OK;
 }

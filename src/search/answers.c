@@ -170,7 +170,7 @@ sartor_status sr_count_trials(sartor_context *ctx, sr_study *study, sr_trial_cou
     }
     SR_TRY(sr_done(&rows));
     SR_TRY(sr_sql(ctx, study, &rows,
-                  "SELECT count(*) FROM trial JOIN job ON job.id IN (trial.job, trial.measure)"
+                  "SELECT count(DISTINCT trial.id) FROM trial JOIN job ON " SR_JOB_OF_TRIAL
                   " WHERE trial.state = 'open' AND job.state = 'running'",
                   ""));
     if (sr_next(&rows)) c->running = sr_int(&rows, 0);
@@ -179,7 +179,7 @@ sartor_status sr_count_trials(sartor_context *ctx, sr_study *study, sr_trial_cou
     /* Given up by a supervisor, and not yet seen by a worker. */
     SR_TRY(sr_sql(ctx, study, &rows,
                   "SELECT count(*) FROM trial WHERE state = 'open' AND EXISTS (SELECT 1 FROM job"
-                  " WHERE job.id IN (trial.job, trial.measure) AND job.state = 'failed')",
+                  " WHERE " SR_JOB_OF_TRIAL " AND job.state = 'failed')",
                   ""));
     int64_t given_up = sr_next(&rows) ? sr_int(&rows, 0) : 0;
     c->failed += given_up;
@@ -270,6 +270,26 @@ static sartor_status trial_job(sartor_context *ctx, sr_study *study, int64_t job
     return sr_done(&rows);
 }
 
+/* What the probe of a trial says: the scores of the tasks, or why it failed. */
+static sartor_status trial_probe(sartor_context *ctx, sr_study *study, int64_t trial,
+                                 json_t *answer) {
+    sr_query rows;
+    SR_TRY(sr_sql(ctx, study, &rows,
+                  "SELECT job.result, job.reason FROM trial JOIN job ON job.kind = '" SR_KIND_PROBE
+                  "' AND job.name = trial.arch WHERE trial.id = ?",
+                  "i", trial));
+    if (sr_next(&rows)) {
+        const char *text = sr_text(&rows, 0);
+        json_t *result = text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+        json_t *tasks = json_object_get(result, "tasks");
+        if (json_is_object(tasks)) (void)json_object_set(answer, "mad_tasks", tasks);
+        json_decref(result);
+        if (!sr_is_null(&rows, 1))
+            (void)json_object_set_new(answer, "reason", sr_string_or_null(sr_text(&rows, 1)));
+    }
+    return sr_done(&rows);
+}
+
 static json_t *trial_row(const sr_query *rows, const sr_search *search, int64_t trial) {
     const char *genome = sr_text(rows, 0);
     json_t *parents = json_array();
@@ -343,6 +363,7 @@ sartor_status sr_answer_trial(sartor_context *ctx, sr_study *study, const sr_sea
     if (status == SARTOR_OK) status = is_in_front(ctx, study, search, trial, &front);
     if (status == SARTOR_OK) status = trial_curve(ctx, study, job, curve);
     if (status == SARTOR_OK) status = trial_job(ctx, study, job, *answer);
+    if (status == SARTOR_OK) status = trial_probe(ctx, study, trial, *answer);
     if (status == SARTOR_OK) (void)json_object_set_new(*answer, "front", json_boolean(front));
     if (status != SARTOR_OK) {
         json_decref(*answer);

@@ -63,8 +63,8 @@ static sartor_status count_open(settling *s) {
     sr_query rows;
     int64_t stuck = 0;
     SR_TRY(sr_sql(s->ctx, s->study, &rows,
-                  "SELECT count(*), min(CASE WHEN EXISTS (SELECT 1 FROM job WHERE job.id IN"
-                  " (trial.job, trial.measure) AND job.state IN ('waiting', 'running'))"
+                  "SELECT count(*), min(CASE WHEN EXISTS (SELECT 1 FROM job WHERE " SR_JOB_OF_TRIAL
+                  " AND job.state IN ('waiting', 'running'))"
                   " THEN NULL ELSE trial.id END) FROM trial WHERE state = 'open'",
                   ""));
     bool found = sr_next(&rows);
@@ -81,8 +81,7 @@ static sartor_status settle(void *user) {
     settling *s = user;
     SR_TRY(sr_run_sql(s->ctx, s->study, NULL,
                       "UPDATE trial SET state = 'failed' WHERE state = 'open' AND EXISTS (SELECT 1"
-                      " FROM job WHERE job.id IN (trial.job, trial.measure) AND job.state ="
-                      " 'failed')",
+                      " FROM job WHERE " SR_JOB_OF_TRIAL " AND job.state = 'failed')",
                       ""));
     while (sr_search_needs(&s->search->settings, SR_MEASURED)) {
         sr_query rows;
@@ -141,8 +140,7 @@ static sartor_status step(sartor_context *ctx, sr_study *study, const sr_search 
 sartor_status sr_search_advance(sartor_context *ctx, sr_study *study, void *user, bool *finished) {
     const sr_search *search = user;
     /* Where nothing is trained or measured, there will be no jobs to wait for. */
-    const bool jobs = sr_search_needs(&search->settings, SR_TRAINED) ||
-                      sr_search_needs(&search->settings, SR_MEASURED);
+    const bool jobs = sr_search_has_jobs(&search->settings);
     *finished = false;
     do {
         if (sr_interrupted(ctx)) return sr_fail(ctx, SARTOR_INTERRUPTED, "interrupted");

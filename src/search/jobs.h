@@ -24,6 +24,17 @@ sartor_status sr_measure_run(sartor_context *ctx, sr_worker *worker, void *user,
                              json_t **result);
 sartor_status sr_measure_store(sartor_context *ctx, sr_study *study, void *user, const sr_job *job,
                                const json_t *result);
+/* The MAD suite of a trial, and its tokens. */
+sartor_status sr_probe_run(sartor_context *ctx, sr_worker *worker, void *user, const sr_job *job,
+                           json_t **result);
+sartor_status sr_probe_store(sartor_context *ctx, sr_study *study, void *user, const sr_job *job,
+                             const json_t *result);
+int64_t sr_probe_tokens(const sr_mad_suite *suite);
+
+/* Inside a transaction: the trial is done when all values that need a job are there. */
+sartor_status sr_trial_close(sartor_context *ctx, sr_study *study, const sr_search *search,
+                             int64_t trial);
+
 sartor_status sr_final_run(sartor_context *ctx, sr_worker *worker, void *user, const sr_job *job,
                            json_t **result);
 sartor_status sr_final_store(sartor_context *ctx, sr_study *study, void *user, const sr_job *job,

@@ -1,5 +1,5 @@
-/* The kinds of jobs of a search: trial (train and validate), measure (speed on this machine, alone)
- * and final (train for longer, and score the test split). */
+/* The kinds of jobs of a search: trial (train and validate), measure (speed on this machine,
+ * alone), final (train for longer, and score the test split) and probe (the MAD suite; probe.c). */
 #include "search/jobs.h"
 
 #include "study/sql.h"
@@ -16,6 +16,7 @@ const sr_job_kind sr_search_kinds[SR_SEARCH_KINDS] = {
     {SR_KIND_TRIAL, sr_trial_run, sr_trial_store},
     {SR_KIND_MEASURE, sr_measure_run, sr_measure_store},
     {SR_KIND_FINAL, sr_final_run, sr_final_store},
+    {SR_KIND_PROBE, sr_probe_run, sr_probe_store},
 };
 
 static const double measure_seconds = 1.0;
@@ -30,6 +31,26 @@ static sartor_status put_value(sartor_context *ctx, sr_study *study, int64_t tri
     return sr_run_sql(ctx, study, NULL,
                       "INSERT OR REPLACE INTO value (trial, name, value) VALUES (?, ?, ?)", "isd",
                       trial, name, json_number_value(json_object_get(result, name)));
+}
+
+sartor_status sr_trial_close(sartor_context *ctx, sr_study *study, const sr_search *search,
+                             int64_t trial) {
+    static const struct {
+        sr_objective_source source;
+        const char *value;
+    } needed[] = {{SR_TRAINED, "bpb"}, {SR_MEASURED, "decode"}, {SR_PROBED, "mad"}};
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        sr_query rows;
+        if (!sr_search_needs(&search->settings, needed[i].source)) continue;
+        SR_TRY(sr_sql(ctx, study, &rows, "SELECT 1 FROM value WHERE trial = ? AND name = ?", "is",
+                      trial, needed[i].value));
+        const bool there = sr_next(&rows);
+        SR_TRY(sr_done(&rows));
+        if (!there) return SARTOR_OK;
+    }
+    return sr_run_sql(ctx, study, NULL,
+                      "UPDATE trial SET state = 'done' WHERE id = ? AND state = 'open'", "i",
+                      trial);
 }
 
 /* ---- trial ---- */
@@ -52,9 +73,7 @@ sartor_status sr_trial_store(sartor_context *ctx, sr_study *study, void *user, c
     sr_search *search = user;
     int64_t trial = json_integer_value(json_object_get(job->spec, "trial"));
     SR_TRY(put_value(ctx, study, trial, "bpb", result));
-    if (!sr_search_needs(&search->settings, SR_MEASURED))
-        SR_TRY(sr_run_sql(ctx, study, NULL, "UPDATE trial SET state = 'done' WHERE id = ?", "i",
-                          trial));
+    SR_TRY(sr_trial_close(ctx, study, search, trial));
     return sr_curve_store(ctx, study, job->id, search->curve);
 }
 
@@ -121,14 +140,11 @@ sartor_status sr_measure_run(sartor_context *ctx, sr_worker *worker, void *user,
 
 sartor_status sr_measure_store(sartor_context *ctx, sr_study *study, void *user, const sr_job *job,
                                const json_t *result) {
-    (void)user;
     int64_t trial = json_integer_value(json_object_get(job->spec, "trial"));
     if (trial == 0) return SARTOR_OK; /* of a final: the job's result is all */
     SR_TRY(put_value(ctx, study, trial, "prefill", result));
     SR_TRY(put_value(ctx, study, trial, "decode", result));
-    return sr_run_sql(ctx, study, NULL,
-                      "UPDATE trial SET state = 'done' WHERE id = ? AND state = 'open'", "i",
-                      trial);
+    return sr_trial_close(ctx, study, user, trial);
 }
 
 /* ---- final ---- */

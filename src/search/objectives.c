@@ -17,6 +17,7 @@ static const sr_objective objectives[SR_OBJECTIVE_COUNT] = {
                     SR_MEASURED},
     [SR_DECODE] = {"decode", "seconds per token", "of generated text after a full context",
                    SR_MEASURED},
+    [SR_MAD] = {"mad", "1 - MAD score", "of a suite of synthetic tasks (sartor mad)", SR_PROBED},
 };
 
 const sr_objective *sr_objective_get(int id) {

@@ -15,10 +15,16 @@ typedef enum sr_objective_id {
     SR_MEMORY,  /* peak bytes while decoding: weights, state and scratch, as planned */
     SR_PREFILL, /* seconds per prompt token, measured */
     SR_DECODE,  /* seconds per generated token, measured */
+    SR_MAD,     /* 1 - the score of a MAD suite (probe/mad_run.h) */
     SR_OBJECTIVE_COUNT
 } sr_objective_id;
 
-typedef enum sr_objective_source { SR_TRAINED, SR_COMPUTED, SR_MEASURED } sr_objective_source;
+typedef enum sr_objective_source {
+    SR_TRAINED,
+    SR_COMPUTED,
+    SR_MEASURED,
+    SR_PROBED
+} sr_objective_source;
 
 typedef struct sr_objective {
     const char *name, *unit, *summary;

@@ -1,4 +1,5 @@
 /* What a search will take: trials, hours, disk, memory, before anything is written. */
+#include "search/jobs.h"
 #include "search/progress.h"
 #include "search/timing.h"
 
@@ -19,7 +20,11 @@ static double seconds_of_trial(const sr_search_settings *s, const sr_timing *t) 
             classes++;
         }
     double per_token = t->base + (classes > 0 ? seconds / classes : 0) * s->livs;
-    return per_token * (1.05 * (double)s->train_tokens + (double)s->validation_tokens / 3);
+    double tokens = 0;
+    if (sr_search_needs(s, SR_TRAINED))
+        tokens = 1.05 * (double)s->train_tokens + (double)s->validation_tokens / 3;
+    if (sr_search_needs(s, SR_PROBED)) tokens += 1.05 * (double)sr_probe_tokens(&s->mad);
+    return per_token * tokens;
 }
 
 /* The largest training memory and weights over uniform backbones of every class. */
@@ -80,10 +85,12 @@ static sartor_status estimate(sartor_context *ctx, const sartor_search_options *
     plan->trials = count_trials(o, s);
     SR_TRY(largest(ctx, s, &plan->largest_trial_bytes, &elements));
     plan->memory_bytes = plan->largest_trial_bytes * workers;
-    if (sr_search_needs(s, SR_TRAINED)) {
+    if (sr_search_needs(s, SR_TRAINED) || sr_search_needs(s, SR_PROBED)) {
         sr_timing timing;
         SR_TRY(sr_timing_measure(ctx, s, &timing));
         plan->seconds = seconds_of_trial(s, &timing) * (double)plan->trials / workers;
+    }
+    if (sr_search_needs(s, SR_TRAINED)) {
         plan->disk_bytes = disk(o, elements, plan->trials, workers);
     }
     return SARTOR_OK;

@@ -1,6 +1,7 @@
 /* A generation's start: children of the parents, new and within the limits, and the rows of their
  * trials. */
 #include "search/generation.h"
+#include "search/jobs.h"
 #include "search/timing.h"
 
 #include "base/memory.h"
@@ -170,6 +171,19 @@ static sartor_status add_training(brood *b, const newborn *child, int64_t trial,
     return status;
 }
 
+static sartor_status add_probe(brood *b, const newborn *child, int64_t trial, const char *genome) {
+    double work;
+    SR_TRY(sr_expected_work(b->ctx, b->study, &child->genome, child->values[SR_FLOPS],
+                            sr_probe_tokens(&b->search->settings.mad), &work));
+    json_t *spec = json_pack("{s:I, s:s}", "trial", (json_int_t)trial, "genome", genome);
+    if (spec == NULL) return sr_no_memory(b->ctx);
+    int64_t job;
+    sartor_status status =
+        sr_job_add(b->ctx, b->study, SR_KIND_PROBE, child->arch, spec, work, false, &job, NULL);
+    json_decref(spec);
+    return status;
+}
+
 static sartor_status add_values(brood *b, const newborn *child, int64_t trial) {
     for (int i = 0; i < SR_OBJECTIVE_COUNT; i++)
         if (!isnan(child->values[i]))
@@ -187,7 +201,7 @@ static sartor_status parent_id(const brood *b, int index, char *text, size_t roo
 
 static sartor_status store_child(brood *b, const newborn *child, int64_t trial) {
     const sr_search_settings *s = &b->search->settings;
-    const bool trained = sr_search_needs(s, SR_TRAINED), measured = sr_search_needs(s, SR_MEASURED);
+    const bool trained = sr_search_needs(s, SR_TRAINED);
     char *genome = b->search->space.print(&b->search->space, &child->genome);
     if (genome == NULL) return sr_no_memory(b->ctx);
     char parent[2][24];
@@ -207,7 +221,9 @@ static sartor_status store_child(brood *b, const newborn *child, int64_t trial) 
             "iiisssssiiisss", trial, (int64_t)b->generation, (int64_t)child->slot, genome,
             child->arch, has[0] ? parent[0] : NULL, has[1] ? parent[1] : NULL, child->birth.how,
             (int64_t)child->birth.mutations, (int64_t)child->birth.repairs, (int64_t)child->refused,
-            child->baseline, trained ? job_text : NULL, trained || measured ? "open" : "done");
+            child->baseline, trained ? job_text : NULL, sr_search_has_jobs(s) ? "open" : "done");
+    if (status == SARTOR_OK && sr_search_needs(s, SR_PROBED))
+        status = add_probe(b, child, trial, genome);
     free(genome);
     return status == SARTOR_OK ? add_values(b, child, trial) : status;
 }

@@ -24,6 +24,7 @@ sartor_status sr_scales_make(sartor_context *ctx, const sr_pool *pool, int livs,
                              const sr_sizes *sizes, sr_scale scales[SR_OBJECTIVE_COUNT]) {
     for (int i = 0; i < SR_OBJECTIVE_COUNT; i++) scales[i] = fixed(INFINITY, -INFINITY, true);
     scales[SR_BPB] = fixed(0, 8, false);
+    scales[SR_MAD] = fixed(0, 1, false);
     scales[SR_PREFILL] = scales[SR_DECODE] = fixed(1e-7, 1, true);
     sr_genome *genome;
     SR_TRY(sr_alloc(ctx, 1, sizeof *genome, "a genome", (void **)&genome));

@@ -115,7 +115,8 @@ static sartor_status put_timing(making *m) {
     if (s == NULL) return sr_no_memory(m->ctx);
     sr_timing timing;
     sartor_status status = sr_search_settings_read(m->ctx, m->settings, s);
-    bool needed = status == SARTOR_OK && !there && sr_search_needs(s, SR_TRAINED);
+    bool needed = status == SARTOR_OK && !there &&
+                  (sr_search_needs(s, SR_TRAINED) || sr_search_needs(s, SR_PROBED));
     if (needed) status = sr_timing_measure(m->ctx, s, &timing);
     free(s);
     if (status != SARTOR_OK || !needed) return status;

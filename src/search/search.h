@@ -41,7 +41,12 @@ sartor_status sr_search_advance(sartor_context *ctx, sr_study *study, void *user
 #define SR_KIND_TRIAL   "trial"
 #define SR_KIND_MEASURE "measure"
 #define SR_KIND_FINAL   "final"
-enum { SR_SEARCH_KINDS = 3 };
+#define SR_KIND_PROBE   "probe" /* named by the architecture of its trial */
+enum { SR_SEARCH_KINDS = 4 };
+/* In SQL: whether a row of job is work on a row of trial. */
+#define SR_JOB_OF_TRIAL                                                                            \
+    "(job.id IN (trial.job, trial.measure) OR (job.kind = '" SR_KIND_PROBE                         \
+    "' AND job.name = trial.arch))"
 extern const sr_job_kind sr_search_kinds[SR_SEARCH_KINDS];
 
 /* Removes the weights that the policy does not keep. Best effort: repeated at every generation. */

@@ -104,15 +104,42 @@ static sartor_status check_seeds(sartor_context *ctx, const char *list, const sr
     return status;
 }
 
-static sartor_status put_scales(sartor_context *ctx, const sr_scale *scales, json_t *json) {
+/* `mad` is younger than the others: studies that do without do not mention it. */
+static sartor_status put_scales(sartor_context *ctx, const sr_scale *scales, bool probed,
+                                json_t *json) {
     json_t *object = json_object();
     bool bad = object == NULL;
     for (int i = 0; !bad && i < SR_OBJECTIVE_COUNT; i++)
-        bad = json_object_set_new(object, sr_objective_get(i)->name,
-                                  json_pack("[f,f,b]", scales[i].best, scales[i].worst,
-                                            scales[i].logarithmic)) != 0;
+        if (i != SR_MAD || probed)
+            bad = json_object_set_new(object, sr_objective_get(i)->name,
+                                      json_pack("[f,f,b]", scales[i].best, scales[i].worst,
+                                                scales[i].logarithmic)) != 0;
     if (bad || json_object_set_new(json, "scale", object) != 0) return sr_no_memory(ctx);
     return SARTOR_OK;
+}
+
+static bool is_probed(const int *objectives, int n, const json_t *limits) {
+    bool probed = json_object_get(limits, sr_objective_get(SR_MAD)->name) != NULL;
+    for (int i = 0; i < n; i++) probed |= objectives[i] == SR_MAD;
+    return probed;
+}
+
+static sartor_status make_suite(sartor_context *ctx, const char *name, sr_mad_suite *suite) {
+    sartor_mad_options o;
+    sartor_mad_defaults(&o);
+    if (name != NULL) o.suite = name;
+    return sr_mad_suite_make(ctx, &o, suite);
+}
+
+static sartor_status put_suite(sartor_context *ctx, const char *name, json_t *json) {
+    sr_mad_suite *suite;
+    SR_TRY(sr_alloc(ctx, 1, sizeof *suite, "a suite", (void **)&suite));
+    sartor_status status = make_suite(ctx, name, suite);
+    free(suite);
+    SR_TRY(status);
+    return json_object_set_new(json, "mad_suite", json_string(name != NULL ? name : "quick")) == 0
+               ? SARTOR_OK
+               : sr_no_memory(ctx);
 }
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) {
@@ -157,7 +184,9 @@ sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_o
     json_decref(more);
     if (status == SARTOR_OK) status = sr_study_text_settings(ctx, tokenizer, source, json);
     if (status == SARTOR_OK) status = put_limits(ctx, o, json);
-    if (status == SARTOR_OK) status = put_scales(ctx, scales, json);
+    const bool probed = is_probed(ids, n, json_object_get(json, "limits"));
+    if (status == SARTOR_OK) status = put_scales(ctx, scales, probed, json);
+    if (status == SARTOR_OK && probed) status = put_suite(ctx, o->mad_suite, json);
     if (status == SARTOR_OK)
         *out = json;
     else
@@ -185,6 +214,7 @@ static void read_scales(sr_settings_reader *r, sr_search_settings *s) {
     const json_t *scales = json_object_get(r->json, "scale");
     for (int i = 0; i < SR_OBJECTIVE_COUNT; i++) {
         const json_t *scale = json_object_get(scales, sr_objective_get(i)->name);
+        if (scale == NULL && i == SR_MAD) continue;
         sr_scale *to = &s->scale[i];
         *to = (sr_scale){.best = json_number_value(json_array_get(scale, 0)),
                          .worst = json_number_value(json_array_get(scale, 1)),
@@ -228,6 +258,12 @@ sartor_status sr_search_settings_read(sartor_context *ctx, const json_t *json,
     if (r.status == SARTOR_OK && sr_objectives_parse(ctx, sr_setting_text(&r, "objectives"),
                                                      s->objective, &s->n_objectives) != SARTOR_OK)
         sr_setting_wrong(&r, "objectives");
+    if (sr_search_needs(s, SR_PROBED)) {
+        if (!(s->scale[SR_MAD].worst > 0)) sr_setting_wrong(&r, "scale");
+        if (r.status == SARTOR_OK &&
+            make_suite(ctx, sr_setting_text(&r, "mad_suite"), &s->mad) != SARTOR_OK)
+            sr_setting_wrong(&r, "mad_suite");
+    }
     SR_TRY(r.status);
     char excluded[SR_EXCLUDED_TEXT];
     s->star.pool =
@@ -244,6 +280,11 @@ bool sr_search_needs(const sr_search_settings *s, sr_objective_source source) {
     for (int i = 0; i < s->n_limits; i++)
         if (sr_objective_get(s->limit[i].objective)->source == source) return true;
     return false;
+}
+
+bool sr_search_has_jobs(const sr_search_settings *s) {
+    return sr_search_needs(s, SR_TRAINED) || sr_search_needs(s, SR_MEASURED) ||
+           sr_search_needs(s, SR_PROBED);
 }
 
 json_t *sr_search_sizes_json(const sr_search_settings *s) {

@@ -6,6 +6,7 @@
 #define SR_SEARCH_SETTINGS_H
 
 #include "model/model.h"
+#include "probe/mad_suite.h"
 #include "search/algorithm.h"
 #include "search/objectives.h"
 #include "search/star.h"
@@ -30,6 +31,7 @@ typedef struct sr_search_settings {
     const char *seed_with; /* the JSON's; NULL: none */
     uint64_t seed;
     int64_t memory_limit; /* bytes of one trial */
+    sr_mad_suite mad;     /* where `mad` is needed */
     sr_star star;         /* pool, fitted to the sizes */
 } sr_search_settings;
 
@@ -44,9 +46,12 @@ sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_o
 sartor_status sr_search_settings_read(sartor_context *ctx, const json_t *json,
                                       sr_search_settings *settings);
 
-/* Whether trials are trained (bits per byte is an objective or limited) or measured (speeds are).
- */
+/* Whether trials are trained (bits per byte is an objective or limited), measured (speeds are) or
+ * probed (the MAD score is). */
 bool sr_search_needs(const sr_search_settings *settings, sr_objective_source source);
+
+/* Whether any of these. */
+bool sr_search_has_jobs(const sr_search_settings *settings);
 
 /* {"livs": ..., "width": ...} as in answers. */
 json_t *sr_search_sizes_json(const sr_search_settings *settings);

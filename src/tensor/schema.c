@@ -83,8 +83,6 @@ static double initial(const sr_param *p, sr_rng rng, int64_t i) {
         return n > 1 ? a + (b - a) * (double)i / (n - 1) : a;
     case SR_INIT_FREQUENCIES:
         return pow(a, -(double)i / n);
-    case SR_INIT_LOG_UNIFORM:
-        return log(a + (b - a) * sr_rng_uniform(rng, (uint64_t)i));
     case SR_INIT_SHARE:
         return 1 - pow((double)i / n, a);
     case SR_INIT_RISE:

@@ -67,7 +67,6 @@ typedef enum sr_init_kind {
     SR_INIT_TIME_STEP,    /* softplus inverse of a log-uniform number in [a, b]: Mamba's dt bias */
     SR_INIT_LINEAR_RANGE, /* from a to b, evenly, over all entries */
     SR_INIT_FREQUENCIES,  /* a^(-i/n) for i = 0..n-1: RoPE's with base a, over n pairs */
-    SR_INIT_LOG_UNIFORM,  /* the logarithm of a uniform number in [a, b]: A of Mamba-2, by head */
     SR_INIT_SHARE,        /* 1 - (i/n)^a: shares of the past in RWKV's token shift */
     SR_INIT_RISE,         /* from a to b with (i/(n-1))^0.7: RWKV's decay */
     SR_INIT_ZIGZAG,       /* 0, a, -a, 0, a ...: RWKV's bonus */

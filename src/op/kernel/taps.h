@@ -80,12 +80,12 @@ SR_INLINE void taps_forward_tile(const sr_call *c, int taps, int64_t tiles, bool
         else
             p[k] = (vf){0};
     }
-    for (int i = 0; i < rows; i++) p[taps - 1 + i] = taps_input(c, gated, first + i, j, n);
     for (int64_t m = 0; m < tiles; m++) {
         vf b = {0};
         if (!gated && bias->data != NULL) b = real_load(real_row(bias, 0) + m * d + j, n);
         for (int k = 0; k < taps; k++) w[k] = v_loadf(weights + k * total + m * padded + j);
         for (int i = 0; i < rows; i++) {
+            if (m == 0) p[taps - 1 + i] = taps_input(c, gated, first + i, j, n);
             vf s = b;
             for (int k = 0; k < taps; k++) s += w[k] * p[i + k];
             if (gated)
@@ -145,6 +145,19 @@ SR_INLINE taps_own taps_own_of(const sr_call *c, int taps, int thread) {
                       base + padded * (taps - 1) + total * (taps - 1)};
 }
 
+/* The gradient of the input, to where it came from. */
+SR_INLINE void taps_give(const sr_call *c, bool gated, int64_t row, int64_t j, vf dp, int n) {
+    const sr_grad *x = &c->din[0], *v = &c->din[2];
+    if (!gated) {
+        if (x->view.data != NULL) act_give(act_row(&x->view, row) + j, x->add, dp, n);
+        return;
+    }
+    const vf B = act_load(act_row(&c->in[0], row) + j, n),
+             V = act_load(act_row(&c->in[2], row) + j, n);
+    if (x->view.data != NULL) act_give(act_row(&x->view, row) + j, x->add, dp * V, n);
+    if (v->view.data != NULL) act_give(act_row(&v->view, row) + j, v->add, dp * B, n);
+}
+
 /* With s the sums and g their gradients, g = dy f'(s), or dy C when gated:
  *     dw[k] = sum over t of g[t] input[t - (taps-1) + k],
  *     dinput[t] = sum over tiles and k of w[k] g[t + taps-1 - k].
@@ -156,13 +169,12 @@ SR_INLINE void taps_backward_tile(const sr_call *c, int taps, int64_t tiles, boo
     const int64_t d = c->in[0].cols, padded = sr_taps_padded(d), total = tiles * padded;
     const int64_t first = sequence * c->length + t;
     const sr_view *C = &c->in[1], *bias = &c->in[2], dy = c->dout;
-    const sr_grad d0 = c->din[0], d1 = c->din[1], d2 = c->din[2];
+    const sr_grad d1 = c->din[1];
     const bool silu = !gated && c->attr.conv.silu, last = t + rows == c->length;
     const int before = taps - 1, end = last ? rows + before : rows;
     vf p[TILE + SR_MAX_TAPS], g[TILE + 2 * SR_MAX_TAPS], w[SR_MAX_TAPS], dw[SR_MAX_TAPS];
     vf dp[TILE + SR_MAX_TAPS];
     for (int k = 0; k < before; k++) p[k] = t == 0 ? (vf){0} : v_loadf(own->past + k * padded + j);
-    for (int i = 0; i < rows; i++) p[before + i] = taps_input(c, gated, first + i, j, n);
     for (int64_t m = 0; m < tiles; m++) {
         const int64_t channel = m * padded + j;
         vf b = {0}, db = v_loadf(own->partial + taps * total + channel);
@@ -174,6 +186,7 @@ SR_INLINE void taps_backward_tile(const sr_call *c, int taps, int64_t tiles, boo
         for (int k = 0; k < before; k++)
             g[k] = t == 0 ? (vf){0} : v_loadf(own->slopes + k * total + channel);
         for (int i = 0; i < rows; i++) {
+            if (m == 0) p[before + i] = taps_input(c, gated, first + i, j, n);
             vf s = b, slope = act_load(act_row(&dy, first + i) + m * d + j, n);
             for (int k = 0; k < taps; k++) s += w[k] * p[i + k];
             if (gated) {
@@ -193,23 +206,16 @@ SR_INLINE void taps_backward_tile(const sr_call *c, int taps, int64_t tiles, boo
             v_storef(own->slopes + k * total + channel, g[rows + k]);
             g[before + rows + k] = (vf){0}; /* past the end, for the last tile */
         }
-        for (int i = 0; i < end; i++) {
+        for (int i = t < before ? before - (int)t : 0; i < end; i++) {
             vf sum = m == 0 ? (vf){0} : dp[i];
             for (int k = 0; k < taps; k++) sum += w[k] * g[i + before - k];
-            dp[i] = sum;
+            if (m + 1 < tiles)
+                dp[i] = sum;
+            else
+                taps_give(c, gated, first + i - before, j, sum, n);
         }
     }
     for (int k = 0; k < before; k++) v_storef(own->past + k * padded + j, p[rows + k]);
-    for (int i = t < before ? before - (int)t : 0; i < end; i++) {
-        const int64_t r = first + i - before;
-        if (!gated) {
-            if (d0.view.data != NULL) act_give(act_row(&d0.view, r) + j, d0.add, dp[i], n);
-            continue;
-        }
-        vf B = act_load(act_row(&c->in[0], r) + j, n), v = act_load(act_row(&c->in[2], r) + j, n);
-        if (d0.view.data != NULL) act_give(act_row(&d0.view, r) + j, d0.add, dp[i] * v, n);
-        if (d2.view.data != NULL) act_give(act_row(&d2.view, r) + j, d2.add, dp[i] * B, n);
-    }
 }
 
 /* Backward of this thread's pairs; inside a parallel region. */
