@@ -43,7 +43,8 @@ static void test_rows_never_move(void **state) {
         "GLU", "ReGLU",
         /* from here on whole */
         "MHA", "MHA-1H", "MHA-W", "MHA-W-1H", "MLP", "MoE-MLP", "MoE-MLP-Top2", "Mamba", "Hyena",
-        "MH-Hyena", "Hyena-Experts", "Hyena-Experts-Top2"};
+        "MH-Hyena", "Hyena-Experts", "Hyena-Experts-Top2", "GDN", "RWKV-6", "RWKV-6-CM", "LinAttn",
+        "LinAttn-1H", "GLA", "GLA-1H", "Mamba-2"};
     int n = (int)(sizeof later / sizeof *later);
     assert_true(sr_class_count() >= SR_PAPER_CLASSES + n);
     assert_true(sr_class_count() < SR_POOL_CLASSES);
@@ -114,6 +115,7 @@ static void test_code_reasons(void **state) {
         {{9, 1, 1, 4, 1}, "projected back"},
         {{10, 2, 1, 1, 3}, "featurizer 10 comes from one publication"},
         {{13, 4, 1, 1, 2}, "composes as 13.4.1.1.1 (Mamba)"},
+        {{15, 4, 2, 1, 3}, "composes as 15.4.1.1.3 (GLA)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(sr_code_check(ctx, cases[i].code), SARTOR_INVALID);
@@ -138,7 +140,9 @@ static void test_feature_shapes(void **state) {
                  {"GConv-1", "Rec-1", false},    {"MHA", "SA-1", true},
                  {"MHA-1H", "MHA-W-1H", true},   {"MHA", "MHA-1H", false},
                  {"Mamba", "Rec-1", false},      {"MoE-MLP", "MoE-MLP-Top2", false},
-                 {"MoE-MLP", "GMemless", false}, {"Hyena", "GConv-2", false}};
+                 {"MoE-MLP", "GMemless", false}, {"Hyena", "GConv-2", false},
+                 {"GLA", "GLA-1H", false},       {"LinAttn", "GLA", false},
+                 {"Mamba-2", "Mamba", false}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         const sr_class *x = sr_class_find(pairs[i].one), *y = sr_class_find(pairs[i].other);
         assert_int_equal(sr_class_feature_shape(x, 0) == sr_class_feature_shape(y, 0),

@@ -49,6 +49,7 @@ static void test_names(void **state) {
         const sr_objective *o = sr_objective_get(i);
         assert_int_equal(sr_objective_find(o->name, strlen(o->name)), i);
         assert_int_equal(o->source, i == SR_BPB       ? SR_TRAINED
+                                    : i == SR_MAD     ? SR_PROBED
                                     : i >= SR_PREFILL ? SR_MEASURED
                                                       : SR_COMPUTED);
         assert_true(strlen(o->unit) > 0 && strlen(o->summary) > 0);

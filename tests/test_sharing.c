@@ -51,6 +51,22 @@ static int64_t rows(const sr_class *c, const sr_sizes *s) {
     return c->code.nonlinearity == 1 ? 0 : s->context;
 }
 
+/* Key channels of a head of linear attention, and numbers in the states of a layer. */
+static int64_t key(const sr_class *c, const sr_sizes *s) {
+    if (c->code.channel_mixing == 2) return s->width;
+    return c->code.featurizer == 15 ? 2 * s->head_dim : s->head_dim;
+}
+static int64_t linear_state(const sr_class *c, const sr_sizes *s) {
+    const int64_t d = s->width, k = key(c, s);
+    if (c->code.featurizer == 16) return 2 * d * s->head_dim;
+    return c->code.featurizer == 14 ? k * (d + d / k) : k * d;
+}
+
+/* The pair of affine maps of q or k. */
+static int64_t maps(const sr_class *c, const sr_sizes *s) {
+    return 2 * key(c, s) * (key(c, s) + 1);
+}
+
 /* What a unit saves by reading feature f (0 or 1) of a unit of its own class. */
 static tally by_feature(const sr_class *c, const sr_sizes *s, int f) {
     const int64_t d = s->width, b = branches(c);
@@ -62,6 +78,12 @@ static tally by_feature(const sr_class *c, const sr_sizes *s, int f) {
         return (tally){b * states(c) * inner(c, s), 0};
     case SR_FAMILY_GCONV:
         return (tally){b * d * d, 0};
+    case SR_FAMILY_LINEAR:
+        if (c->code.featurizer == 16) { /* a projection, taps and a bias; the window of the taps */
+            const int64_t n = f == 0 ? s->head_dim : 2 * d;
+            return (tally){n * (d + 5), 2 * 3 * n};
+        }
+        return (tally){d * d + (c->code.featurizer == 14 && f == 0 ? maps(c, s) : 0), 0};
     case SR_FAMILY_DELTA:
         return (tally){d * d + 4 * d, 2 * 3 * d};
     case SR_FAMILY_RWKV:
@@ -100,6 +122,13 @@ static int64_t by_weights(const sr_class *c, const sr_sizes *s) {
         return 4 * d * d;
     case 12:
         return 2 * d * d + 8 * d + 8;
+    case 14:
+        return 3 * d * d + 2 * maps(c, s);
+    case 15:
+        return 4 * d * d + 2 * 16 * d + d + key(c, s);
+    case 16: /* z, x, B, C, dt; taps and biases; dt.bias, A_log, D; gain */
+        return d * (4 * d + 2 * s->head_dim + d / s->head_dim) + 5 * (2 * d + 2 * s->head_dim) +
+               3 * d / s->head_dim + 2 * d;
     case 20:
         return 3 * d * d + 3 * d + 4 * 12 * d + filter(4, 4 * d, s);
     case 21:
@@ -144,6 +173,14 @@ static tally alone(const sr_class *c, const sr_sizes *s) {
         break;
     case 12:
         out = 8 * d;
+        break;
+    case 14:
+    case 15:
+        cache = 4 * linear_state(c, s);
+        break;
+    case 16:
+        out = 2 * d;
+        cache = 4 * linear_state(c, s) + 2 * 3 * (2 * d + 2 * s->head_dim);
         break;
     case 20:
         out = 4 * d + 1;
@@ -286,9 +323,9 @@ static void test_across_classes(void **state) {
 /* Units of different feature shapes share nothing, whatever their labels say. */
 static void test_other_shapes(void **state) {
     (void)state;
-    static const char *const pairs[][2] = {{"SA-1", "SA-3"},    {"SA-1", "SA-1-Diff"},
-                                           {"SA-1", "SA-1-1H"}, {"Rec-1", "Rec-2"},
-                                           {"Rec-2", "Mamba"},  {"MoE-MLP", "MoE-MLP-Top2"}};
+    static const char *const pairs[][2] = {
+        {"SA-1", "SA-3"},   {"SA-1", "SA-1-Diff"},       {"SA-1", "SA-1-1H"}, {"Rec-1", "Rec-2"},
+        {"Rec-2", "Mamba"}, {"MoE-MLP", "MoE-MLP-Top2"}, {"GLA", "LinAttn"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         const sr_class *a = sr_class_find(pairs[i][0]), *b = sr_class_find(pairs[i][1]);
         sr_genome plain = {.n = 2, .liv = {{a->number, 1, 1, 1, 1}, {b->number, 1, 1, 1, 1}}};

@@ -13,6 +13,7 @@
 #define MEM  SR_FAMILY_GMEMLESS
 #define MLP  SR_FAMILY_MLP
 #define MOE  SR_FAMILY_MOE
+#define LIN  SR_FAMILY_LINEAR
 
 /* One plain row, one differential row. */
 #define PLAIN(number, name, family, f, t, s, n, c, text)                                           \
@@ -33,14 +34,16 @@
 
 #define EXPERTS "mixture of 8 gated memoryless experts, "
 
-#define SOFTMAX "softmax attention"
-#define LINEAR  "linear attention"
-#define SLIDING "sliding-window "
-#define MAMBA16 "selective state space (Mamba), 16 states a channel"
-#define MAMBA2  "selective state space (Mamba), 2 states a channel"
-#define MAMBA4  "selective state space (Mamba), twice the width, 4 states a channel"
-#define SHORT   "gated short convolution, 3 taps"
-#define LONG    "gated long convolution, implicit filter (Hyena)"
+#define SOFTMAX  "softmax attention"
+#define LINEAR   "linear attention"
+#define SLIDING  "sliding-window "
+#define MAMBA16  "selective state space (Mamba), 16 states a channel"
+#define MAMBA2   "selective state space (Mamba), 2 states a channel"
+#define MAMBA4   "selective state space (Mamba), twice the width, 4 states a channel"
+#define SHORT    "gated short convolution, 3 taps"
+#define FEATURES "normalised linear attention with learned feature maps"
+#define GATED    "gated linear attention, a decay for each key channel"
+#define LONG     "gated long convolution, implicit filter (Hyena)"
 
 static const sr_class classes[] = {
     ATTENTION(PLAIN, 1, "SA", 1, 2, SOFTMAX),
@@ -96,6 +99,12 @@ static const sr_class classes[] = {
           "RWKV-6 time mixer: a matrix state a head, decays and token shifts made from the input"),
     PLAIN(79, "RWKV-6-CM", SR_FAMILY_RWKV_CM, 19, 1, 1, 6, 2,
           "RWKV-6 channel mixer: token shift, ReLU squared, a gate behind the projection"),
+    PLAIN(80, "LinAttn", LIN, 14, 4, 1, 1, 3, FEATURES),
+    PLAIN(81, "LinAttn-1H", LIN, 14, 4, 1, 1, 2, FEATURES ", one head"),
+    PLAIN(82, "GLA", LIN, 15, 4, 1, 1, 3, GATED),
+    PLAIN(83, "GLA-1H", LIN, 15, 4, 1, 1, 2, GATED ", one head"),
+    PLAIN(84, "Mamba-2", LIN, 16, 4, 1, 1, 3,
+          "state space duality: a matrix state with one decay a head"),
 };
 
 int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }
@@ -233,6 +242,7 @@ static const struct {
     [MEM] = {"GMemless", {"gate", NULL}},
     [MLP] = {"MLP", {NULL, NULL}},
     [MOE] = {"MoE", {"gate", "router"}},
+    [LIN] = {"Linear", {"K", "V"}},
     [SR_FAMILY_DELTA] = {"Delta", {"K", "V"}},
     [SR_FAMILY_RWKV] = {"RWKV", {"K", "V"}},
     [SR_FAMILY_RWKV_CM] = {"RWKV-CM", {"receptance", NULL}},

@@ -17,6 +17,7 @@ typedef enum sr_family {
     SR_FAMILY_GMEMLESS = 4, /* memoryless: gate, value */
     SR_FAMILY_MLP = 5,      /* memoryless without a gate */
     SR_FAMILY_MOE = 6,      /* mixture of memoryless experts: gate, value, router */
+    SR_FAMILY_LINEAR = 7,   /* linear attention with a matrix state: q, k, v, decay, gate */
     SR_FAMILY_DELTA = 8,    /* gated delta rule: q, k, v, gates */
     SR_FAMILY_RWKV = 9,     /* RWKV's time mixer: r, k, v, decay, gate */
     SR_FAMILY_RWKV_CM = 10, /* RWKV's channel mixer: receptance, key */

@@ -69,8 +69,8 @@ typedef struct sr_family_builder {
 const sr_family_builder *sr_family_builder_of(const sr_class *class_);
 
 /* Units with a file of their own. */
-extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena, sr_family_delta,
-    sr_family_rwkv, sr_family_rwkv_channels;
+extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena, sr_family_linear,
+    sr_family_delta, sr_family_rwkv, sr_family_rwkv_channels;
 
 /* The paper's families, by operator code. */
 sartor_status sr_featurizer_declare(sr_declare *d);

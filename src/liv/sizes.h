@@ -34,6 +34,14 @@ static inline int64_t sr_dt_rank(int64_t width) { return (width + 15) / 16; }
 
 /* Channels of a head (group) of a unit whose heads carry matrices. */
 static inline int64_t sr_state_head_dim(const sr_sizes *s) { return 2 * s->head_dim; }
+/* States of Mamba-2: with its expansion as many numbers as the heads above carry. */
+static inline int64_t sr_mamba2_states(const sr_sizes *s) { return s->head_dim; }
+
+enum {
+    SR_MAMBA2_EXPAND = 2,  /* channels per channel of the residual stream */
+    SR_GLA_RANK = 16,      /* of the decay's projection */
+    SR_GLA_NORMALISER = 16 /* a decay is a sigmoid to the power of 1 over this */
+};
 
 enum {
     SR_SHORT_TAPS = 3, /* GConv-1 and SA-2 */
@@ -60,9 +68,10 @@ enum {
 /* RWKV-6 (Peng et al. 2024): ranks of the data-dependent token shift and decay; the channel mixer's
  * hidden channels as a multiple of the width. */
 enum { SR_RWKV_MIX_RANK = 32, SR_RWKV_DECAY_RANK = 64, SR_RWKV_EXPAND = 4 };
-#define SR_NORM_EPSILON 1e-5
-#define SR_UNIT_EPSILON 1e-6 /* of keys and queries of length one, beside their squared length */
-#define SR_RWKV_EPSILON (64 * SR_NORM_EPSILON) /* of RWKV's norm over heads */
-#define SR_ROPE_BASE    10000.0
+#define SR_NORM_EPSILON   1e-5
+#define SR_LINEAR_EPSILON 1e-12 /* added to the normaliser of LinAttn */
+#define SR_UNIT_EPSILON   1e-6  /* of keys and queries of length one, beside their squared length */
+#define SR_RWKV_EPSILON   (64 * SR_NORM_EPSILON) /* of RWKV's norm over heads */
+#define SR_ROPE_BASE      10000.0
 
 #endif

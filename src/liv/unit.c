@@ -110,11 +110,17 @@ static const sr_family_builder attention = {attention_check, attention_declare, 
 
 const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
     static const sr_family_builder *const builders[] = {
-        [SR_FAMILY_SA] = &attention,          [SR_FAMILY_REC] = &diagonal,
-        [SR_FAMILY_GCONV] = &diagonal,        [SR_FAMILY_GMEMLESS] = &memoryless,
-        [SR_FAMILY_MLP] = &sr_family_mlp,     [SR_FAMILY_MOE] = &sr_family_moe,
-        [SR_FAMILY_HYENA] = &sr_family_hyena, [SR_FAMILY_DELTA] = &sr_family_delta,
-        [SR_FAMILY_RWKV] = &sr_family_rwkv,   [SR_FAMILY_RWKV_CM] = &sr_family_rwkv_channels,
+        [SR_FAMILY_SA] = &attention,
+        [SR_FAMILY_REC] = &diagonal,
+        [SR_FAMILY_GCONV] = &diagonal,
+        [SR_FAMILY_GMEMLESS] = &memoryless,
+        [SR_FAMILY_MLP] = &sr_family_mlp,
+        [SR_FAMILY_MOE] = &sr_family_moe,
+        [SR_FAMILY_HYENA] = &sr_family_hyena,
+        [SR_FAMILY_DELTA] = &sr_family_delta,
+        [SR_FAMILY_LINEAR] = &sr_family_linear,
+        [SR_FAMILY_RWKV] = &sr_family_rwkv,
+        [SR_FAMILY_RWKV_CM] = &sr_family_rwkv_channels,
     };
     return builders[class_->family];
 }

@@ -73,6 +73,8 @@ static double initial(const sr_param *p, sr_rng rng, int64_t i) {
         return a;
     case SR_INIT_LOG_RANGE:
         return log((double)(i % p->cols + 1));
+    case SR_INIT_LOG_UNIFORM:
+        return log(a + (b - a) * sr_rng_uniform(rng, (uint64_t)i));
     case SR_INIT_TIME_STEP: {
         double dt = a * exp(sr_rng_uniform(rng, (uint64_t)i) * log(b / a));
         return dt + log(-expm1(-dt));
@@ -81,8 +83,6 @@ static double initial(const sr_param *p, sr_rng rng, int64_t i) {
         return n > 1 ? a + (b - a) * (double)i / (n - 1) : a;
     case SR_INIT_FREQUENCIES:
         return pow(a, -(double)i / n);
-    case SR_INIT_LOG_UNIFORM:
-        return log(a + (b - a) * sr_rng_uniform(rng, (uint64_t)i));
     case SR_INIT_SHARE:
         return 1 - pow((double)i / n, a);
     case SR_INIT_RISE:

@@ -22,7 +22,7 @@ typedef enum sr_axis_kind {
     SR_AXIS_STATE,    /* states per channel of a recurrence */
     SR_AXIS_TAP,      /* taps of a short convolution, oldest first */
     SR_AXIS_RANK,     /* a low-rank bottleneck */
-    SR_AXIS_FEATURE,  /* positional features of an implicit filter */
+    SR_AXIS_FEATURE,  /* features of a position, or of a query or key */
     SR_AXIS_VOCAB,    /* tokens */
     SR_AXIS_POSITION, /* positions */
     SR_AXIS_MIX,      /* the bottleneck of a data-dependent token shift */
@@ -63,10 +63,10 @@ typedef enum sr_init_kind {
     SR_INIT_UNIFORM,      /* in [-a, a] */
     SR_INIT_CONSTANT,     /* a */
     SR_INIT_LOG_RANGE,    /* log(1), log(2), ... along the last axis: Mamba's A */
+    SR_INIT_LOG_UNIFORM,  /* log of a uniform number in [a, b]: Mamba-2's A */
     SR_INIT_TIME_STEP,    /* softplus inverse of a log-uniform number in [a, b]: Mamba's dt bias */
     SR_INIT_LINEAR_RANGE, /* from a to b, evenly, over all entries */
     SR_INIT_FREQUENCIES,  /* a^(-i/n) for i = 0..n-1: RoPE's with base a, over n pairs */
-    SR_INIT_LOG_UNIFORM,  /* the logarithm of a uniform number in [a, b]: A of Mamba-2, by head */
     SR_INIT_SHARE,        /* 1 - (i/n)^a: shares of the past in RWKV's token shift */
     SR_INIT_RISE,         /* from a to b with (i/(n-1))^0.7: RWKV's decay */
     SR_INIT_ZIGZAG,       /* 0, a, -a, 0, a ...: RWKV's bonus */

@@ -43,6 +43,7 @@ STRATEGIES = {
     "GMemless": {1: (), 2: ("gate",)},
     "MLP": {1: ()},
     "Hyena": {1: ()},
+    "Linear": {1: (), 2: ("k",), 3: ("v",), 4: ("k", "v")},
     "MoE": {1: (), 2: ("gate",), 3: ("router",), 4: ("gate", "router")},
     "Delta": {1: (), 2: ("k",), 3: ("v",), 4: ("k", "v")},
     "RWKV": {1: (), 2: ("k",), 3: ("v",), 4: ("k", "v")},
@@ -56,6 +57,7 @@ FAMILY = {
     (7, 3): "GConv", (8, 3): "GConv",
     (9, 1): "GMemless",
     (20, 3): "Hyena", (21, 3): "Hyena", (22, 3): "Hyena",
+    (14, 4): "Linear", (15, 4): "Linear", (16, 4): "Linear",
     (10, 2): "SA", (11, 1): "MLP", (12, 1): "MoE", (13, 4): "Rec",
     (17, 4): "Delta", (18, 4): "RWKV", (19, 1): "RWKV-CM",
 }
@@ -85,10 +87,11 @@ class LivClass:
     def _check(self):
         channel = {"SA": (2, 3), "Rec": (1,), "GConv": (1,), "Hyena": (1, 3),
                    "GMemless": (2,), "MLP": (2,), "MoE": (2,),
-                   "Delta": (3,), "RWKV": (3,),
+                   "Linear": (2, 3), "Delta": (3,), "RWKV": (3,),
                    "RWKV-CM": (2,)}[self.family]
         nonlinear = {"SA": (NONE, SOFTMAX, RELU, SWISH), "Rec": (NONE,),
                      "GConv": (NONE,), "Hyena": (NONE,),
+                     "Linear": (NONE,),
                      "GMemless": (NONE, RELU, SWISH),
                      "MLP": (GELU,), "MoE": (GELU,), "Delta": (NONE,),
                      "RWKV": (NONE,), "RWKV-CM": (RELU2,)}
@@ -218,6 +221,19 @@ class Spec:
         """Channels of recurrence LIV i."""
         return self.width * {5: 1, 6: 1, 13: 2}[self.livs[i].featurizer]
 
+    def state(self, i):
+        """(heads, key channels, value channels) of linear attention LIV i;
+        Mamba-2's one key is read by all heads."""
+        liv, d, hd = self.livs[i], self.width, self.head_dim
+        if liv.channel_mixing == 2:
+            return 1, d, d
+        key, value = {14: (hd, hd), 15: (2 * hd, 2 * hd),
+                      16: (hd, 2 * hd)}[liv.featurizer]
+        inner = 2 * d if liv.featurizer == 16 else d
+        if inner % value:
+            raise ValueError(f"LIV {i}: {inner} channels, heads of {value}")
+        return inner // value, key, value
+
     def hyena(self, i):
         """Of Hyena LIV i: rows of the projection, channels of each of the
         three parts, width of the filter network, filters."""
@@ -292,6 +308,8 @@ class Spec:
                     "value": {"value.weight": (d, d)},
                     "router": {"router.weight": (EXPERTS, d),
                                "router.bias": (EXPERTS,)}}
+        if liv.family == "Linear":
+            return self._linear_weights(i)
         if liv.family == "Hyena":
             rows, channels, w, filters = self.hyena(i)
             out = {"parts": {"in.weight": (rows, d), "in.bias": (rows,),
@@ -326,6 +344,33 @@ class Spec:
         return {"gate": {"gate.weight": (self.inner, d)},
                 "value": {"value.weight": (self.inner, d)}}
 
+    def _linear_weights(self, i):
+        liv, d = self.livs[i], self.width
+        heads, key, value = self.state(i)
+        if liv.featurizer == 16:
+            out = {"z": {"z.weight": (heads * value, d)},
+                   "dt": {"dt.weight": (heads, d), "dt.bias": (heads,)},
+                   "A": {"A_log": (heads,)}, "D": {"D": (heads,)},
+                   "norm": {"out_norm.gain": (heads * value,)}}
+            for feature, name, n in (("v", "x", heads * value),
+                                     ("k", "B", key), ("q", "C", key)):
+                out[feature] = {f"{name}.weight": (n, d),
+                                f"{name}.conv": (n, 4),
+                                f"{name}.conv_bias": (n,)}
+            return out
+        out = {name: {f"{name}.weight": (d, d)} for name in "qkv"}
+        if liv.featurizer == 15:
+            out.update(gate={"gate.weight": (d, d)},
+                       decay={"decay_in.weight": (16, d),
+                              "decay.weight": (d, 16), "decay.bias": (d,)},
+                       norm={"out_norm.gain": (value,)})
+            return out
+        for name in "qk":
+            for side in "ab":
+                out[name][f"{name}_map.{side}.weight"] = (key, key)
+                out[name][f"{name}_map.{side}.bias"] = (key,)
+        return out
+
     def own_weights(self, i):
         """{suffix: shape}: weights of LIV i that are never shared."""
         liv, d = self.livs[i], self.width
@@ -335,6 +380,8 @@ class Spec:
             return {"out.weight": (d, self.channels(i))}
         if liv.family in ("MLP", "RWKV-CM"):
             return {"out.weight": (d, 4 * d)}
+        if liv.featurizer == 16:
+            return {"out.weight": (d, 2 * d)}
         if liv.family == "MoE":
             return {"out.weight": (d, EXPERTS * d)}
         if liv.featurizer in (10, 20, 21, 22):
@@ -350,7 +397,8 @@ class Spec:
             return self.heads(i)[1:]
         if family == "Rec":
             return (self.states(i),)
-        if family in ("MoE", "Delta", "RWKV", "RWKV-CM"):  # within a class
+        if family in ("MoE", "Linear", "Delta", "RWKV",
+                      "RWKV-CM"):  # within a class
             return (self.livs[i].number,)
         return (self.inner,) if family == "GMemless" else (self.width,)
 
@@ -447,6 +495,19 @@ def routing(scores, top):
         return torch.zeros_like(scores).scatter(
             -1, index, torch.softmax(best, -1))
     return torch.softmax(scores * (scores >= best[..., -1:]), -1)
+
+
+def decayed_attention(q, k, v, log_decay):
+    """q and k [B,T,H,K], v [B,T,H,V], log_decay [B,T,H,K] -> [B,T,H,V]: the
+    sum over s <= t of (q_t . exp(decays s+1..t) k_s) v_s, pair by pair."""
+    total = log_decay.cumsum(1)
+    between = total[:, :, None] - total[:, None, :]
+    length = q.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    weight = torch.exp(between.masked_fill(
+        ~causal[None, :, :, None, None], -torch.inf))
+    score = torch.einsum("bthk,bshk,btshk->btsh", q, k, weight)
+    return torch.einsum("btsh,bshv->bthv", score, v)
 
 
 def head_norm(x, heads, gain, bias=None, eps=NORM_EPS):
@@ -676,7 +737,7 @@ class Model:
         mix = {"SA": self._attention, "Rec": self._recurrence,
                "GConv": self._convolution, "GMemless": self._memoryless,
                "MLP": self._mlp, "MoE": self._experts,
-               "Hyena": self._hyena,
+               "Hyena": self._hyena, "Linear": self._linear,
                "Delta": self._delta, "RWKV": self._rwkv,
                "RWKV-CM": self._rwkv_channels}
         y = mix[spec.livs[i].family](i, weights, n, feature)
@@ -734,6 +795,70 @@ class Model:
         mapped = mapped[self.spec.livs[i].nonlinearity]
         gate = feature("gate", lambda: mapped(n @ weights["gate.weight"].T))
         return gate * (n @ weights["value.weight"].T)
+
+    def _linear(self, i, weights, n, feature):
+        mix = {14: self._linear_attention, 15: self._gated_linear,
+               16: self._mamba2}[self.spec.livs[i].featurizer]
+        return mix(self.spec.state(i), weights, n, feature).flatten(-2)
+
+    @staticmethod
+    def _linear_attention(state, weights, n, feature):
+        """Attention with scores phi(q).phi(k), divided by their sum."""
+        _, key, value = state
+
+        def phi(name):
+            x = (n @ weights[f"{name}.weight"].T).unflatten(-1, (-1, key))
+            a, b = (F.linear(x, weights[f"{name}_map.{side}.weight"],
+                             weights[f"{name}_map.{side}.bias"])
+                    for side in "ab")
+            return a * b
+
+        q, k = phi("q"), feature("k", lambda: phi("k"))
+        v = feature("v", lambda: (n @ weights["v.weight"].T)
+                    .unflatten(-1, (-1, value)))
+        score = torch.einsum("bihc,bjhc->bhij", q, k).tril()
+        score = score / (score.sum(-1, keepdim=True) + 1e-12)
+        return torch.einsum("bhij,bjhc->bihc", score, v)
+
+    @staticmethod
+    def _gated_linear(state, weights, n, feature):
+        _, key, value = state
+
+        def heads(name, size):
+            return (n @ weights[f"{name}.weight"].T).unflatten(-1, (-1, size))
+
+        low = n @ weights["decay_in.weight"].T
+        decay = F.logsigmoid(low @ weights["decay.weight"].T
+                             + weights["decay.bias"]) / 16
+        k = feature("k", lambda: heads("k", key))
+        v = feature("v", lambda: heads("v", value))
+        y = decayed_attention(heads("q", key) / math.sqrt(key), k, v,
+                              decay.unflatten(-1, (-1, key)))
+        return rmsnorm(y, weights["out_norm.gain"]) * swish(
+            heads("gate", value))
+
+    @staticmethod
+    def _mamba2(state, weights, n, feature):
+        heads, key, value = state
+
+        def convolved(name):
+            x = causal_conv(n @ weights[f"{name}.weight"].T,
+                            weights[f"{name}.conv"])
+            return swish(x + weights[f"{name}.conv_bias"])
+
+        C = convolved("C")
+        B = feature("k", lambda: convolved("B"))
+        x = feature("v", lambda: convolved("x")).unflatten(-1, (heads, value))
+        dt = F.softplus(n @ weights["dt.weight"].T + weights["dt.bias"])
+        decay = -dt * torch.exp(weights["A_log"])
+        every = (-1, -1, heads, key)
+        y = decayed_attention(C[..., None, :].expand(every),
+                              B[..., None, :].expand(every),
+                              x * dt[..., None],
+                              decay[..., None].expand(every))
+        y = (y + weights["D"][:, None] * x).flatten(-2)
+        y = y * swish(n @ weights["z.weight"].T)
+        return rmsnorm(y, weights["out_norm.gain"])[..., None, :]
 
     def _mlp(self, i, weights, n, feature):
         return gelu(n @ weights["up.weight"].T)
@@ -864,6 +989,10 @@ def initial_params(spec, seed=0, dtype=torch.float32):
         elif name.endswith("dt.weight"):
             bound = shape[1] ** -0.5
             value = uniform(shape, -bound, bound)
+        elif "_map." in name:
+            bound = shape[-1] ** -0.5
+            value = (uniform(shape, -bound, bound) if kind == "weight"
+                     else torch.ones(shape))
         elif kind == "weight":
             value = torch.randn(shape, generator=gen) * 0.02
             if name.endswith("out.weight") and "filter" not in name:
@@ -876,6 +1005,8 @@ def initial_params(spec, seed=0, dtype=torch.float32):
             value = torch.randn(shape, generator=gen)
         elif kind in ("gain", "D", "freq"):
             value = torch.ones(shape)
+        elif kind == "A_log" and len(shape) == 1:
+            value = torch.log(uniform(shape, 1, 16))
         elif kind == "A_log":
             value = torch.log(torch.arange(1.0, shape[1] + 1)).expand(shape)
         elif kind == "conv":
