@@ -36,11 +36,11 @@ static const char *const sharing[] = {
     "70.1.2.1.2-70.1.2.1.4",
     "71.1.2.1.4-71.1.2.1.3",
     "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1", /* B and C; a whole MLP */
-    "77.1.2.1.2-77.1.2.1.4-77.1.1.1.3",
+    "77.1.2.1.2-77.1.2.1.4",                                  /* K and V of matrix states */
     "78.1.2.1.4-79.1.2.1.2-78.1.2.1.2-79.1.2.1.2-78.1.1.1.3", /* and receptances */
-    /* K and V of matrix states; normalisers near 0 would enlarge rounding in deeper units. */
     "80.1.2.1.2-80.1.2.1.3",
-    "82.1.2.1.4-82.1.1.1.4-84.1.2.1.4-84.1.2.1.2",
+    "82.1.2.1.4-82.1.1.1.4",
+    "84.1.2.1.4-84.1.2.1.2",
 };
 enum { SHARING = sizeof sharing / sizeof *sharing };
 /* Classes without features to share: two units with one set of featurizer weights. */
@@ -79,7 +79,19 @@ static sr_model *lively(sartor_context *ctx, const char *arch, const sr_sizes *s
     return m;
 }
 
-/* The f64 truth's gradients against central differences through the whole model. */
+static double difference(model_run *r, const int32_t *ids, const int32_t *targets, double *x,
+                         double h) {
+    const double at = *x;
+    *x = at + h;
+    const double up = model_run_go(r, ids, targets);
+    *x = at - h;
+    const double down = model_run_go(r, ids, targets);
+    *x = at;
+    return (up - down) / (2 * h);
+}
+
+/* The f64 truth's gradients against central differences through the whole model, of the fourth
+ * order where the second is not enough. */
 static void test_gradients_by_differences(void **state) {
     (void)state;
     sartor_context *ctx = sartor_context_create();
@@ -101,13 +113,12 @@ static void test_gradients_by_differences(void **state) {
             const sr_param *p = &m->schema.param[i];
             int64_t n = p->rows * p->cols;
             for (int64_t k = 0; p->trained && k < n; k += n / 3 + 1) {
-                double x = params[p->offset + k], h = 1e-5;
-                params[p->offset + k] = x + h;
-                double up = model_run_go(&r, ids, targets);
-                params[p->offset + k] = x - h;
-                double down = model_run_go(&r, ids, targets);
-                params[p->offset + k] = x;
-                double numeric = (up - down) / (2 * h), exact = grads[p->offset + k];
+                double *x = &params[p->offset + k], h = 1e-5, exact = grads[p->offset + k];
+                double numeric = difference(&r, ids, targets, x, h);
+                if (!(fabs(numeric - exact) <= 1e-6 * fabs(exact) + 1e-8)) /* strongly curved? */
+                    numeric = (4 * difference(&r, ids, targets, x, h / 10) -
+                               difference(&r, ids, targets, x, h / 5)) /
+                              3;
                 if (!(fabs(numeric - exact) <= 1e-6 * fabs(exact) + 1e-8))
                     fail_msg("%s: %s[%d]: %.9g, by differences %.9g", arch, p->name, (int)k, exact,
                              numeric);

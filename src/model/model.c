@@ -157,7 +157,7 @@ static sr_value emit_head(sr_model *m, sr_graph *g, sr_graph_purpose purpose, sr
     sr_value logits = sr_graph_op(g, "linear", (sr_attr){.linear = {1, true}}, in, NULL);
     if (!sequence) return logits;
     sr_value biased[2] = {logits, bias};
-    return sr_graph_op(g, "activate", (sr_attr){.activate = {SR_MAP_NONE}}, biased, NULL);
+    return sr_graph_op(g, "bias", none, biased, NULL);
 }
 
 sartor_status sr_model_build(sartor_context *ctx, sr_model *m, const sr_graph_options *options,

@@ -133,6 +133,12 @@ static sartor_status start(run *r) {
         SR_TRY(sr_mad_checkpoint_read(r->ctx, r->folder.checkpoint, t, r->best, r->settings,
                                       &r->record, &found));
     }
+    const sr_mad_record *record = &r->record;
+    const int64_t steps = sr_mad_steps_per_epoch(&r->batches);
+    if (found && (record->step > steps * r->options->epochs || record->best_epoch > record->step ||
+                  (record->best_epoch == 0 && record->step >= steps)))
+        return sr_fail(r->ctx, SARTOR_FORMAT, "%s: the record of the run is damaged",
+                       r->folder.checkpoint);
     if (!found) {
         sr_model_init(r->model, r->options->seed);
         sr_trainer_refresh(t);

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "probe/mad_study.h"
 
 #include "probe/mad_checkpoint.h"

@@ -22,7 +22,7 @@ typedef struct suite_row {
 
 /* Short sequences, tasks made easier until a few hundred steps tell architectures apart, and fresh
  * examples rather than many epochs: fewer rounds of scoring, and nothing is learned by heart but
- * what is to be. docs/mad.md says what the choice was measured by. */
+ * what is to be. */
 static const setting_row quick[] = {
     {"recall:length=64,train=6400,test=256", 10},
     {"fuzzy:vocab=8,length=64,key-size=2,value-size=2,train=6400,test=256", 10},
