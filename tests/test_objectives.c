@@ -60,7 +60,7 @@ static void test_names(void **state) {
     assert_int_equal(sr_objective_find("params", 5), -1);
     char names[SR_OBJECTIVE_NAMES];
     sr_objective_names(names);
-    assert_string_equal(names, "bpb, params, cache, flops, memory, prefill, decode");
+    assert_string_equal(names, "bpb, params, cache, flops, memory, prefill, decode, mad");
 }
 
 static void test_parse(void **state) {
@@ -71,7 +71,7 @@ static void test_parse(void **state) {
     assert_int_equal(ids[0], SR_CACHE);
     assert_int_equal(ids[1], SR_BPB);
     assert_int_equal(ids[2], SR_DECODE);
-    must(sr_objectives_parse(ctx, "bpb,params,cache,flops,memory,prefill,decode", ids, &n));
+    must(sr_objectives_parse(ctx, "bpb,params,cache,flops,memory,prefill,decode,mad", ids, &n));
     assert_int_equal(n, SR_OBJECTIVE_COUNT);
     static const char *const wrong[][2] = {
         {"bpb,parms", "objectives: 'parms' is not an objective; there are bpb, params, cache"},

@@ -201,15 +201,15 @@ def measured_objectives(bench):
 
 def mad_as_objective(bench):
     """Alone and beside bits per byte; a killed search ends with the same scores."""
-    suite = ("--mad-suite", "memorization:train=256,test=64", "--generations", "2")
+    suite = ("--mad-suite", "recall:length=6,train=16,test=16", "--generations", "1", "--population", "3")
     alone = bench.search("a.study", "--objectives", "mad,params", *suite)
     bench.run(alone)
     front = bench.front("a.study")
     scores = [x["objectives"]["mad"] for x in json.loads(front)["front"]]
     assert scores and all(0 <= x < 0.999 for x in scores), scores
     trial = bench.show("a.study", "1")
-    assert set(trial["mad_tasks"]) == {"memorization"} and trial["state"] == "done"
-    assert abs(1 - trial["mad_tasks"]["memorization"] - trial["objectives"]["mad"]) < 1e-12
+    assert set(trial["mad_tasks"]) == {"in-context-recall"} and trial["state"] == "done"
+    assert abs(1 - trial["mad_tasks"]["in-context-recall"] - trial["objectives"]["mad"]) < 1e-12
     killed = bench.search("b.study", "--objectives", "mad,params", *suite)
     for moment in (1, 3, 2):
         process = bench.start(killed)
@@ -392,7 +392,7 @@ def names_of_studies(bench):
 def relative_paths(bench):
     """Data named from one folder and used from another."""
     os.mkdir(bench.path("else"))
-    command = bench.search("a.study", "--generations", "1")
+    command = bench.search("a.study", "--generations", "1", "--population", "3")
     command[command.index("--data") + 1] = "text"
     subprocess.run(command, check=True, capture_output=True, cwd=bench.folder,
                    env=bench.environment)
@@ -483,8 +483,7 @@ if __name__ == "__main__":
           killed_at_random_moments, stopped_worker_is_fenced, interrupted_and_continued,
           joined_from_another_terminal, seeds_are_marked, limits_hold, duplicates_are_not_trained,
           memory_limit_refuses_some, not_finite_everywhere, measured_objectives, mad_as_objective,
-          finals_resume,
-          weights_are_kept_by_policy, other_settings_are_refused, changed_data_stops_workers,
+          finals_resume, weights_are_kept_by_policy, other_settings_are_refused, changed_data_stops_workers,
           other_instruction_set, bad_study_files, corrupted_rows, rows_that_no_sartor_wrote,
           names_of_studies, relative_paths, removed_folders_are_not_followed, locked_study, full_disk,
           read_only_folder, reading_while_it_runs])
