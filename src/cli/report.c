@@ -65,11 +65,13 @@ const sr_command sr_command_report = {
     .name = "report",
     .summary = "draw a study as a page for a browser",
     .usage = "STUDY [--out FILE.html]",
-    .about = "Writes one HTML file with all that a study holds. Of a search: the front over every "
-             "pair of objectives, progress by generation, which classes won, the backbones drawn "
-             "with what they share, learning curves and finals. Of scaling laws: the curves of all "
-             "budgets, the laws with their intervals, and every run. It needs no network and no "
-             "other file, so it can be sent to others. Prints its path.",
+    .about =
+        "Writes one HTML file with all that a study holds. Of a search: the front over every "
+        "pair of objectives, progress by generation, which classes won, the backbones drawn "
+        "with what they share, learning curves and finals. Of scaling laws: the curves of all "
+        "budgets, the laws with their intervals, and every run. Of a MAD suite: scores by task, "
+        "published ones, and the best run of every setting. It needs no network and no other "
+        "file, so it can be sent to others. Prints its path.",
     .examples = "sartor report books.db\n"
                 "sartor report books.db --out /tmp/books.html\n",
     .run = run,

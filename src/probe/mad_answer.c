@@ -1,4 +1,5 @@
 /* What the finished runs of a MAD study say: best of the grid, mean over settings, over tasks. */
+#define _GNU_SOURCE
 #include "probe/mad_study.h"
 
 #include "base/memory.h"
@@ -6,6 +7,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,5 +199,89 @@ sartor_status sr_mad_answer(sartor_context *ctx, sr_study *study, const sr_mad_a
     json_decref(results);
     free(a.cell);
     free(a.setting);
+    return status;
+}
+
+/* ---- everything that a study holds ---- */
+
+typedef struct gathering {
+    sartor_context *ctx;
+    sr_study *study;
+    sr_mad_suite suite;
+    char **arch; /* [archs] */
+    char (*id)[SR_HASH_TEXT];
+    int archs;
+} gathering;
+
+static sartor_status gather_arch(gathering *g, const sr_mad_job *job) {
+    for (int i = 0; i < g->archs; i++)
+        if (strcmp(g->id[i], job->id) == 0) return SARTOR_OK;
+    const size_t room = (size_t)g->archs + 1;
+    char **archs = realloc(g->arch, room * sizeof *archs);
+    if (archs == NULL) return sr_no_memory(g->ctx);
+    g->arch = archs;
+    char(*ids)[SR_HASH_TEXT] = realloc(g->id, room * sizeof *ids);
+    if (ids == NULL) return sr_no_memory(g->ctx);
+    g->id = ids;
+    if ((archs[g->archs] = strdup(job->arch)) == NULL) return sr_no_memory(g->ctx);
+    snprintf(ids[g->archs++], SR_HASH_TEXT, "%s", job->id);
+    return SARTOR_OK;
+}
+
+static void gather_number(double x, double *numbers, int *n) {
+    if (!among(x, numbers, *n) && *n < SR_MAD_MOST_GRID) numbers[(*n)++] = x;
+}
+
+/* A study with more settings than any suite has shows the first ones. */
+static sartor_status gather_setting(gathering *g, const sr_mad_job *job) {
+    sr_mad_suite *s = &g->suite;
+    sr_mad_setting setting;
+    char text[SR_MAD_SETTING_TEXT];
+    SR_TRY(sr_mad_setting_parse(g->ctx, job->setting, &setting));
+    for (int i = 0; i < s->settings; i++) {
+        sr_mad_setting_print(&s->setting[i], text);
+        if (s->epochs[i] == job->epochs && strcmp(text, job->setting) == 0) return SARTOR_OK;
+    }
+    if (s->settings == SR_MAD_MOST_SUITE) return SARTOR_OK;
+    s->epochs[s->settings] = job->epochs;
+    s->setting[s->settings++] = setting;
+    return SARTOR_OK;
+}
+
+static sartor_status gather_row(gathering *g, const char *text) {
+    json_t *spec = text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    sr_mad_job job;
+    sartor_status status = sr_mad_job_read(g->ctx, g->study, spec, &job);
+    if (status == SARTOR_OK) status = gather_arch(g, &job);
+    if (status == SARTOR_OK) status = gather_setting(g, &job);
+    if (status == SARTOR_OK) {
+        gather_number(job.learning_rate, g->suite.rate, &g->suite.rates);
+        gather_number(job.weight_decay, g->suite.decay, &g->suite.decays);
+    }
+    json_decref(spec);
+    return status;
+}
+
+sartor_status sr_mad_answer_all(sartor_context *ctx, sr_study *study, json_t **answer) {
+    sr_query rows;
+    gathering *g;
+    SR_TRY(sr_alloc(ctx, 1, sizeof *g, "an answer", (void **)&g));
+    g->ctx = ctx;
+    g->study = study;
+    sartor_status status = sr_sql(
+        ctx, study, &rows, "SELECT spec FROM job WHERE kind = '" SR_KIND_MAD "' ORDER BY id", "");
+    if (status == SARTOR_OK) {
+        while (status == SARTOR_OK && sr_next(&rows)) status = gather_row(g, sr_text(&rows, 0));
+        const sartor_status end = sr_done(&rows);
+        if (status == SARTOR_OK) status = end;
+    }
+    if (status == SARTOR_OK) {
+        const sr_mad_asked asked = {(const char *const *)g->arch, g->id, g->archs, &g->suite};
+        status = sr_mad_answer(ctx, study, &asked, answer);
+    }
+    for (int i = 0; i < g->archs; i++) free(g->arch[i]);
+    free(g->arch);
+    free(g->id);
+    free(g);
     return status;
 }

@@ -64,5 +64,7 @@ typedef struct sr_mad_asked {
 /* As sartor_mad() answers, from the jobs that are finished. */
 sartor_status sr_mad_answer(sartor_context *ctx, sr_study *study, const sr_mad_asked *asked,
                             json_t **answer);
+/* Of all jobs of the study: every architecture, every setting with its epochs, the whole grid. */
+sartor_status sr_mad_answer_all(sartor_context *ctx, sr_study *study, json_t **answer);
 
 #endif

@@ -32,6 +32,7 @@ typedef struct kind {
 static const kind kinds[] = {
     {"search", &sr_page_search, {"objectives", "measures", "trials"}},
     {"scale", &sr_page_scale, {"results"}},
+    {"mad", &sr_page_mad, {"results", "published"}},
 };
 
 static sartor_status find_page(sartor_context *ctx, const json_t *data, const sr_page **page) {

@@ -24,6 +24,11 @@
  * {"version": 1, "purpose": "scale", "title", "made", "sartor", "settings", "state": as above,
  *  "results", "shared": as sartor_scale() answers; every law that there is with
  *     "band": [[x, y, low|null, high|null]]}
+ *
+ * Of a MAD suite:
+ * {"version": 1, "purpose": "mad", "title", "made", "sartor", "settings", "state": as above,
+ *  "results": as sartor_mad() answers,
+ *  "published": [{"source": str, "models": [{"arch": str, "tasks": {name: x}, "mad": x}]}]}
  */
 #ifndef SR_REPORT_REPORT_H
 #define SR_REPORT_REPORT_H
@@ -38,6 +43,9 @@ sartor_status sr_report_write(sartor_context *ctx, const json_t *data, const cha
 
 /* The data of a scaling study, a new reference; inside sr_study_begin_reading(). */
 sartor_status sr_report_scale(sartor_context *ctx, sr_study *study, json_t **data);
+
+/* Likewise of a MAD study. */
+sartor_status sr_report_mad(sartor_context *ctx, sr_study *study, json_t **data);
 
 /* Now, as text for "made". */
 enum { SR_REPORT_TIME = 40 };

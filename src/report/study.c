@@ -4,6 +4,7 @@
 #include "report/report.h"
 
 #include "base/memory.h"
+#include "probe/mad_study.h"
 #include "probe/scale.h"
 #include "search/question.h"
 #include "study/sql.h"
@@ -304,10 +305,21 @@ static sartor_status report_search(sartor_context *ctx, const char *study, const
     return status;
 }
 
-static sartor_status report_scale(sartor_context *ctx, sr_study *study, const char *path) {
+/* Studies that are no search: what their pages show. */
+static const struct {
+    const char *purpose;
+    sartor_status (*collect)(sartor_context *ctx, sr_study *study, json_t **data);
+} probes[] = {{SR_PURPOSE_SCALE, sr_report_scale}, {SR_PURPOSE_MAD, sr_report_mad}};
+
+static sartor_status report_probe(sartor_context *ctx, sr_study *study, const char *path,
+                                  bool *found) {
     json_t *data = NULL;
+    size_t i = 0, n = sizeof probes / sizeof *probes;
+    while (i < n && strcmp(sr_study_purpose_name(study), probes[i].purpose) != 0) i++;
+    *found = i < n;
+    if (!*found) return SARTOR_OK;
     SR_TRY(sr_study_begin_reading(ctx, study));
-    sartor_status status = sr_report_scale(ctx, study, &data);
+    sartor_status status = probes[i].collect(ctx, study, &data);
     sr_study_rollback(study);
     if (status == SARTOR_OK) status = sr_report_write(ctx, data, path);
     json_decref(data);
@@ -316,10 +328,10 @@ static sartor_status report_scale(sartor_context *ctx, sr_study *study, const ch
 
 sartor_status sartor_study_report(sartor_context *ctx, const char *name, const char *path) {
     sr_study *study;
+    bool found;
     if (name == NULL) return sr_fail(ctx, SARTOR_INVALID, "no study is given");
     SR_TRY(sr_study_open(ctx, name, SR_STUDY_READ, &study));
-    const bool scales = strcmp(sr_study_purpose_name(study), SR_PURPOSE_SCALE) == 0;
-    sartor_status status = scales ? report_scale(ctx, study, path) : SARTOR_OK;
+    sartor_status status = report_probe(ctx, study, path, &found);
     sr_study_close(&study);
-    return scales || status != SARTOR_OK ? status : report_search(ctx, name, path);
+    return found || status != SARTOR_OK ? status : report_search(ctx, name, path);
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Looks at the report pages in a headless Chromium: what they draw for made-up studies (study.py,
-laws.py), and what they do when one points, clicks, sorts and drags.
+laws.py, mad_suite.py), and what they do when one points, clicks, sorts and drags.
 
-    tests/report/run.py REPORT_WRITE [STUDY...]     studies: names in study.py, laws.py; default: all
+    tests/report/run.py REPORT_WRITE [STUDY...]     studies: names in study.py, laws.py, mad_suite.py; default: all
 
 Every page must load without an error, a warning of the browser, a request, or text that overlaps.
 Skipped (exit 77) where there is no Chromium.
@@ -16,6 +16,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 import laws  # noqa: E402
+import mad_suite  # noqa: E402
 import study  # noqa: E402
 from browser import Browser  # noqa: E402
 
@@ -339,6 +340,39 @@ def check_law_page(page, program, folder, name):
     clean(page, name + ", in the end")
 
 
+def check_mad_page(page, program, folder, name):
+    data = mad_suite.MAKERS[name]()
+    results = data["results"]
+    tasks = len(results[0]["tasks"]) if results else 0
+    settings = [s for r in results for t in r["tasks"].values() for s in t["settings"]]
+    scores = [t["score"] for r in results for t in r["tasks"].values()]
+    target, text = write(program, folder, name, data)
+    for width in WIDTHS:
+        label = "%s, %d pixels" % (name, width)
+        page.open(target, width)
+        clean(page, label)
+        expect(label + ": marks", count(page, "#scores circle"), len([s for s in scores if s is not None]))
+        expect(label + ": chances", count(page, "#scores path.interval"), tasks)
+        expect(label + ": rows of scores", count(page, "#score-table tbody tr"), len(results))
+        expect(label + ": columns of scores", count(page, "#score-table th"), 2 + tasks if results else 0)
+        expect(label + ": published", count(page, "#published tbody tr"), 1)
+        expect(label + ": rows of settings", count(page, "#runs tbody tr"), len(settings))
+        expect(label + ": failed", count(page, "#runs tr.failed"), sum(s["done"] == 0 for s in settings))
+        expect(label + ": tiles", count(page, ".tile"), len(results))
+        expect(label + ": overlaps", page.run(OVERLAPS), [])
+    if name == "mad":
+        page.click("document.querySelectorAll('#runs th button')[2]")
+        page.frames()
+        shown = page.run("[...document.querySelectorAll('#runs tbody tr')].map(r => Number(r.cells[2].textContent))")
+        expect("settings sorted by score", shown, sorted(shown))
+        expect("MAD scores", page.run("[...document.querySelectorAll('.tile .value')].map(e => e.textContent)"),
+               ["%.3f" % r["mad"] for r in results])
+    if name == "mad-hostile":
+        expect("script elements in the file", text.lower().count("<script"), 3)
+        expect("images", count(page, "img"), 0)
+    clean(page, name + ", in the end")
+
+
 def main():
     program = sys.argv[1]
     chromium = shutil.which("chromium")
@@ -349,8 +383,9 @@ def main():
     try:
         check_refusals(program, folder)
         with Browser(chromium) as page:
-            for name in sys.argv[2:] or [*study.MAKERS, *laws.MAKERS]:
-                check = check_law_page if name in laws.MAKERS else check_study
+            for name in sys.argv[2:] or [*study.MAKERS, *laws.MAKERS, *mad_suite.MAKERS]:
+                check = check_law_page if name in laws.MAKERS else \
+                    check_mad_page if name in mad_suite.MAKERS else check_study
                 check(page, program, folder, name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
