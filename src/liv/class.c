@@ -250,7 +250,7 @@ static const struct {
 };
 
 static bool is_family(sr_family family) {
-    return family >= SA && (int)family < SR_FAMILIES && families[family].name != NULL;
+    return (unsigned)family < SR_FAMILIES && families[family].name != NULL;
 }
 
 int sr_family_features(sr_family family) {
