@@ -29,7 +29,7 @@ static const setting_row quick[] = {
     {"noisy:length=64,train=6400,test=256", 10},
     {"copy:length=64,train=6400,test=256", 10},
     {"compression:train=6400,test=256", 10},
-    {"memorization:vocab=1024,test=256", 100},
+    {"memorization:vocab=2048,test=256", 60},
     {NULL, 0},
 };
 
