@@ -53,7 +53,7 @@ trials() {
 finals() {
     [ -f "$results/$1.finals.json" ] && return 0
     echo "$(date +%H:%M) finals of $1" >&2
-    keep "$results/$1.finals.json" "$sartor" finals "$folder/$1.study" --top 5 --tokens 1M --seeds 3 \
+    keep "$results/$1.finals.json" "$sartor" finals "$folder/$1.study" --top 4 --tokens 1M --seeds 2 \
         --baselines transformer++,striped-mamba,lfm2 --json --quiet
 }
 
