@@ -24,11 +24,12 @@ sartor_status sr_measure_run(sartor_context *ctx, sr_worker *worker, void *user,
                              json_t **result);
 sartor_status sr_measure_store(sartor_context *ctx, sr_study *study, void *user, const sr_job *job,
                                const json_t *result);
-/* The MAD suite of a trial, and its tokens. */
+/* The MAD suite of a trial. */
 sartor_status sr_probe_run(sartor_context *ctx, sr_worker *worker, void *user, const sr_job *job,
                            json_t **result);
 sartor_status sr_probe_store(sartor_context *ctx, sr_study *study, void *user, const sr_job *job,
                              const json_t *result);
+/* Tokens that all runs of a suite train on, without early stopping. */
 int64_t sr_probe_tokens(const sr_mad_suite *suite);
 
 /* Inside a transaction: the trial is done when all values that need a job are there. */
