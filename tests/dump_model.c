@@ -121,7 +121,7 @@ static sartor_status dump(sartor_context *ctx, const char *path, sr_model *m, co
 }
 
 int main(int argc, char **argv) {
-    sr_sizes sizes = {64, 8, 7, 61, 40, 40, false, SR_HEAD_LANGUAGE};
+    sr_sizes sizes = {64, 8, 7, 61, 40, 40, false, SR_HEAD_LANGUAGE, 0};
     if (argc != 4 && argc != 11) {
         fprintf(stderr, "usage: dump_model FILE ARCH f32|bf16 [--sizes D H W V T TIED]\n");
         return 2;
@@ -130,7 +130,7 @@ int main(int argc, char **argv) {
         sizes = (sr_sizes){strtol(argv[5], NULL, 10),       strtol(argv[6], NULL, 10),
                            strtol(argv[7], NULL, 10),       strtol(argv[8], NULL, 10),
                            strtol(argv[9], NULL, 10),       strtol(argv[9], NULL, 10),
-                           strtol(argv[10], NULL, 10) != 0, SR_HEAD_LANGUAGE};
+                           strtol(argv[10], NULL, 10) != 0, SR_HEAD_LANGUAGE, 0};
     sartor_context *ctx = sartor_context_create();
     sr_model *m = model_make(ctx, argv[2], &sizes, 3);
     enliven(m);

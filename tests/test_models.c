@@ -274,7 +274,7 @@ static void test_decoding(void **state) {
 
 static sr_cost cost_of(sartor_context *ctx, const char *arch, int livs, int64_t width) {
     sr_genome *g = malloc(sizeof *g);
-    sr_sizes sizes = {width, 64, 128, 257, 4096, 4096, false, SR_HEAD_LANGUAGE};
+    sr_sizes sizes = {width, 64, 128, 257, 4096, 4096, false, SR_HEAD_LANGUAGE, 0};
     sr_model *m = NULL;
     sr_cost cost = {0, 0, 0, 0};
     if (sr_arch_parse(ctx, arch, livs, g) != SARTOR_OK ||
@@ -330,7 +330,7 @@ static void test_mad_parameters(void **state) {
                 {"GDN", 5 * 128 * 128 + 3 * 4 * 128 + 2 * 8 * (128 + 1) + 16}, /* not in MAD */
                 {"RWKV-6", 140544},
                 {"RWKV-6-CM", 147712}};
-    const sr_sizes sizes = {128, 8, 33, 16, 128, 128, false, SR_HEAD_LANGUAGE};
+    const sr_sizes sizes = {128, 8, 33, 16, 128, 128, false, SR_HEAD_LANGUAGE, 0};
     sartor_context *ctx = sartor_context_create();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         sr_model *m = model_make(ctx, rows[i].name, &sizes, 1);

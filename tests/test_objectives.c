@@ -91,7 +91,7 @@ static void test_parse(void **state) {
  * its cache, 12 layers of keys and values in 16 bits. */
 static void test_known(void **state) {
     (void)state;
-    const sr_sizes sizes = {768, 64, 256, 50304, 4096, 4096, true, SR_HEAD_LANGUAGE};
+    const sr_sizes sizes = {768, 64, 256, 50304, 4096, 4096, true, SR_HEAD_LANGUAGE, 0};
     double v[SR_OBJECTIVE_COUNT];
     must(sr_arch_parse(ctx, "transformer++", 24, &genome));
     must(sr_objectives_compute(ctx, &genome, &sizes, v));

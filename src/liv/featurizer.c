@@ -13,12 +13,16 @@ sr_axis sr_model_axis(const sr_declare *d) {
 
 /* ---- declaring ---- */
 
-sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature,
-                              int64_t channels, int64_t taps) {
-    sr_axis axis[] = {{SR_AXIS_CHANNEL, SR_ALONG, SR_BETWEEN_LINEAR, channels},
-                      {SR_AXIS_TAP, SR_ALONG, SR_BETWEEN_LINEAR, taps}};
-    sr_init init = {SR_INIT_UNIFORM, 1 / sqrt((double)taps), 0};
-    return sr_declare_tensor(d, slot, name, feature, init, false, 2, axis);
+sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature, int axes,
+                              const sr_axis *channels) {
+    sr_axis axis[SR_MAX_AXES];
+    for (int i = 0; i < axes; i++) {
+        axis[i] = channels[i];
+        axis[i].role = SR_ALONG;
+    }
+    axis[axes] = sr_unit_axis(d->unit, SR_AXIS_TAP, SR_READS, SR_BETWEEN_LINEAR);
+    sr_init init = {SR_INIT_UNIFORM, 1 / sqrt((double)axis[axes].size), 0};
+    return sr_declare_tensor(d, slot, name, feature, init, false, axes + 1, axis);
 }
 
 /* Slots of attention's biases. */
@@ -27,89 +31,81 @@ sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int
 #define BIAS_V (sr_slot)(SR_SLOT_OWN + 2)
 
 static sartor_status attention_declare(sr_declare *d) {
-    const bool biases = sr_code_biases(d->unit->class_->code);
+    const sr_unit *u = d->unit;
+    const bool biases = sr_code_biases(u->class_->code);
     const sr_between value = biases ? SR_BETWEEN_OPEN : SR_BETWEEN_LINEAR;
-    sr_heads h = sr_unit_heads(d->unit->class_, d->sizes);
-    sr_axis q[] = {{SR_AXIS_HEAD, SR_WRITES, value, h.heads},
-                   {SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_PRODUCT, h.head_dim},
-                   sr_model_axis(d)};
-    sr_axis k[] = {{SR_AXIS_KV_HEAD, SR_WRITES, SR_BETWEEN_PRODUCT, h.kv_heads},
-                   {SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_PRODUCT, h.head_dim},
-                   sr_model_axis(d)};
-    sr_axis v[] = {{SR_AXIS_KV_HEAD, SR_WRITES, value, h.kv_heads},
-                   {SR_AXIS_VALUE, SR_WRITES, value, h.head_dim},
-                   sr_model_axis(d)};
+    /* of two factors one is enough to silence new channels of a key */
+    const sr_axis q[] = {sr_unit_axis(u, SR_AXIS_HEAD, SR_WRITES, value),
+                         sr_unit_axis(u, SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_PRODUCT),
+                         sr_model_axis(d)};
+    const sr_axis k[] = {sr_unit_axis(u, SR_AXIS_KV_HEAD, SR_WRITES, value),
+                         sr_unit_axis(u, SR_AXIS_KEY, SR_SILENCES, SR_BETWEEN_PRODUCT),
+                         sr_model_axis(d)};
+    const sr_axis v[] = {sr_unit_axis(u, SR_AXIS_KV_HEAD, SR_WRITES, value),
+                         sr_unit_axis(u, SR_AXIS_VALUE, SR_WRITES, value), sr_model_axis(d)};
     SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "q.weight", SR_REST, SR_INIT_MATRIX, true, 3, q));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "k.weight", 0, SR_INIT_MATRIX, true, 3, k));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "v.weight", 1, SR_INIT_MATRIX, true, 3, v));
     if (biases) {
-        /* all heads, one after another, as the output projection reads them */
-        const int64_t all = (int64_t)h.heads * h.head_dim;
-        const sr_axis key = {SR_AXIS_KEY, SR_ALONG, SR_BETWEEN_PRODUCT, all},
-                      along = {SR_AXIS_VALUE, SR_ALONG, SR_BETWEEN_OPEN, all};
-        SR_TRY(sr_declare_tensor(d, BIAS_Q, "q.bias", SR_REST, SR_INIT_ZERO, false, 1, &key));
-        SR_TRY(sr_declare_tensor(d, BIAS_K, "k.bias", 0, SR_INIT_ZERO, false, 1, &key));
-        SR_TRY(sr_declare_tensor(d, BIAS_V, "v.bias", 1, SR_INIT_ZERO, false, 1, &along));
+        SR_TRY(sr_declare_vector(d, BIAS_Q, "q.bias", SR_REST, SR_INIT_ZERO, 2, q));
+        SR_TRY(sr_declare_vector(d, BIAS_K, "k.bias", 0, SR_INIT_ZERO, 2, k));
+        SR_TRY(sr_declare_vector(d, BIAS_V, "v.bias", 1, SR_INIT_ZERO, 2, v));
     }
-    if (d->unit->class_->code.featurizer != 2) return SARTOR_OK;
-    const int64_t own = h.heads * h.head_dim, kv = h.kv_heads * h.head_dim;
-    SR_TRY(sr_declare_taps(d, SR_SLOT_CONV_C, "q.conv", SR_REST, own, SR_SHORT_TAPS));
-    SR_TRY(sr_declare_taps(d, SR_SLOT_CONV_B, "k.conv", 0, kv, SR_SHORT_TAPS));
-    return sr_declare_taps(d, SR_SLOT_CONV_V, "v.conv", 1, kv, SR_SHORT_TAPS);
+    if (u->class_->code.featurizer != 2) return SARTOR_OK;
+    SR_TRY(sr_declare_taps(d, SR_SLOT_CONV_C, "q.conv", SR_REST, 2, q));
+    SR_TRY(sr_declare_taps(d, SR_SLOT_CONV_B, "k.conv", 0, 2, k));
+    return sr_declare_taps(d, SR_SLOT_CONV_V, "v.conv", 1, 2, v);
 }
 
 static sartor_status recurrence_declare(sr_declare *d) {
-    const int64_t w = sr_unit_channels(d->unit->class_, d->sizes);
-    const int64_t r = sr_dt_rank(d->sizes->width);
-    const int64_t n = sr_code_states(d->unit->class_->code);
-    sr_axis channel = {SR_AXIS_CHANNEL, SR_WRITES, SR_BETWEEN_OPEN, w};
-    sr_axis along = {SR_AXIS_CHANNEL, SR_ALONG, SR_BETWEEN_OPEN, w};
-    sr_axis reads = {SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_OPEN, w};
-    sr_axis rank = {SR_AXIS_RANK, SR_WRITES, SR_BETWEEN_LINEAR, r};
-    sr_axis state = {SR_AXIS_STATE, SR_WRITES, SR_BETWEEN_PRODUCT, n};
+    const sr_unit *u = d->unit;
+    const int64_t r = u->size.axis[SR_AXIS_RANK];
+    const sr_axis channel = sr_unit_axis(u, SR_AXIS_CHANNEL, SR_WRITES, SR_BETWEEN_OPEN),
+                  along = sr_unit_axis(u, SR_AXIS_CHANNEL, SR_ALONG, SR_BETWEEN_OPEN),
+                  reads = sr_unit_axis(u, SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_OPEN),
+                  rank = sr_unit_axis(u, SR_AXIS_RANK, SR_WRITES, SR_BETWEEN_LINEAR),
+                  from_rank = sr_unit_axis(u, SR_AXIS_RANK, SR_READS, SR_BETWEEN_LINEAR),
+                  in = sr_unit_axis(u, SR_AXIS_STATE, SR_WRITES, SR_BETWEEN_PRODUCT),
+                  out = sr_unit_axis(u, SR_AXIS_STATE, SR_SILENCES, SR_BETWEEN_PRODUCT),
+                  states = sr_unit_axis(u, SR_AXIS_STATE, SR_ALONG, SR_BETWEEN_PRODUCT);
     SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "x.weight", SR_REST, SR_INIT_MATRIX, true, 2,
                              (sr_axis[]){channel, sr_model_axis(d)}));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_Z, "z.weight", SR_REST, SR_INIT_MATRIX, true, 2,
                              (sr_axis[]){channel, sr_model_axis(d)}));
-    SR_TRY(sr_declare_taps(d, SR_SLOT_CONV_V, "x.conv", SR_REST, w, SR_SCAN_TAPS));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_CONV_BIAS, "x.conv_bias", SR_REST,
-                             (sr_init){SR_INIT_UNIFORM, 1 / sqrt(SR_SCAN_TAPS), 0}, false, 1,
-                             &along));
+    SR_TRY(sr_declare_taps(d, SR_SLOT_CONV_V, "x.conv", SR_REST, 1, &channel));
+    SR_TRY(sr_declare_vector(d, SR_SLOT_CONV_BIAS, "x.conv_bias", SR_REST,
+                             (sr_init){SR_INIT_UNIFORM, 1 / sqrt(SR_SCAN_TAPS), 0}, 1, &channel));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_DT_IN, "dt_in.weight", SR_REST, SR_INIT_MATRIX, true, 2,
                              (sr_axis[]){rank, reads}));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "B.weight", 0, SR_INIT_MATRIX, true, 2,
-                             (sr_axis[]){state, reads}));
+                             (sr_axis[]){in, reads}));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "C.weight", 1, SR_INIT_MATRIX, true, 2,
-                             (sr_axis[]){state, reads}));
-    rank.role = SR_READS;
+                             (sr_axis[]){out, reads}));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_DT, "dt.weight", SR_REST,
                              (sr_init){SR_INIT_UNIFORM, 1 / sqrt((double)r), 0}, true, 2,
-                             (sr_axis[]){channel, rank}));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_DT_BIAS, "dt.bias", SR_REST,
-                             (sr_init){SR_INIT_TIME_STEP, 1e-3, 0.1}, false, 1, &along));
-    state.role = SR_ALONG;
+                             (sr_axis[]){channel, from_rank}));
+    SR_TRY(sr_declare_vector(d, SR_SLOT_DT_BIAS, "dt.bias", SR_REST,
+                             (sr_init){SR_INIT_TIME_STEP, 1e-3, 0.1}, 1, &channel));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_A, "A_log", SR_REST, (sr_init){SR_INIT_LOG_RANGE, 0, 0},
-                             false, 2, (sr_axis[]){along, state}));
-    return sr_declare_tensor(d, SR_SLOT_D, "D", SR_REST, (sr_init){SR_INIT_CONSTANT, 1, 0}, false,
-                             1, &along);
+                             false, 2, (sr_axis[]){along, states}));
+    return sr_declare_vector(d, SR_SLOT_D, "D", SR_REST, (sr_init){SR_INIT_CONSTANT, 1, 0}, 1,
+                             &along);
 }
 
 static sartor_status convolution_declare(sr_declare *d) {
-    const int64_t w = d->sizes->width;
-    sr_axis product = {SR_AXIS_CHANNEL, SR_WRITES, SR_BETWEEN_PRODUCT, w};
-    sr_axis both[] = {product, sr_model_axis(d)};
+    const sr_axis product = sr_unit_axis(d->unit, SR_AXIS_CHANNEL, SR_WRITES, SR_BETWEEN_PRODUCT);
+    const sr_axis both[] = {product, sr_model_axis(d)};
     SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "B.weight", 0, SR_INIT_MATRIX, true, 2, both));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "C.weight", 1, SR_INIT_MATRIX, true, 2, both));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "v.weight", SR_REST, SR_INIT_MATRIX, true, 2, both));
-    if (d->unit->class_->code.featurizer == 8) return sr_filter_declare(d);
-    return sr_declare_taps(d, SR_SLOT_CONV_V, "conv", SR_REST, w, SR_SHORT_TAPS);
+    if (d->unit->class_->code.featurizer == 8) return sr_filter_declare(d, 1, &product);
+    return sr_declare_taps(d, SR_SLOT_CONV_V, "conv", SR_REST, 1, &product);
 }
 
 static sartor_status memoryless_declare(sr_declare *d) {
     const int nonlinearity = d->unit->class_->code.nonlinearity;
-    sr_between map = nonlinearity == 3 ? SR_BETWEEN_BEND : SR_BETWEEN_PRODUCT;
-    sr_axis ff = {SR_AXIS_FF, SR_WRITES, map, sr_ff_width(d->sizes->width)};
-    sr_axis both[] = {ff, sr_model_axis(d)};
+    const sr_between map = nonlinearity == 3 ? SR_BETWEEN_BEND : SR_BETWEEN_PRODUCT;
+    const sr_axis both[] = {sr_unit_axis(d->unit, SR_AXIS_FF, SR_WRITES, map), sr_model_axis(d)};
     SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "gate.weight", 0, SR_INIT_MATRIX, true, 2, both));
     return sr_declare_tensor(d, SR_SLOT_V, "value.weight", SR_REST, SR_INIT_MATRIX, true, 2, both);
 }
@@ -168,9 +164,9 @@ sr_value sr_bias(sr_build *b, const sr_unit *u, int branch, sr_value x, sr_slot 
 }
 
 static sr_value rotate(sr_build *b, const sr_unit *u, int branch, sr_value x) {
-    sr_heads h = sr_unit_heads(u->class_, b->sizes);
     sr_value in[2] = {x, sr_weight(b, u, branch, SR_SLOT_ROPE)};
-    return sr_graph_op(b->graph, "rope", (sr_attr){.rope = {h.head_dim}}, in, NULL);
+    return sr_graph_op(b->graph, "rope", (sr_attr){.rope = {(int)u->size.axis[SR_AXIS_KEY]}}, in,
+                       NULL);
 }
 
 sr_value sr_shared(sr_build *b, sr_unit *u, int branch, int feature, sr_value own) {
@@ -206,9 +202,9 @@ static sr_groups attention_emit(sr_build *b, sr_unit *u, int branch, sr_value n)
         if (u->feature_source[f] != u->index) continue;
         u->cache[branch][f] = -1;
         if (u->cache_rows[f] == 0) continue;
-        sr_heads h = sr_unit_heads(u->class_, b->sizes);
+        const int64_t *size = u->size.axis, channels = size[f == 0 ? SR_AXIS_KEY : SR_AXIS_VALUE];
         u->cache[branch][f] =
-            sr_graph_state(b->graph, u->cache_rows[f], h.kv_heads * h.head_dim, true);
+            sr_graph_state(b->graph, u->cache_rows[f], size[SR_AXIS_KV_HEAD] * channels, true);
         if (u->cache[branch][f] < 0) continue;
         b->late[b->n_late].value = made[f];
         b->late[b->n_late++].state = u->cache[branch][f];

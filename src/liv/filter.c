@@ -9,35 +9,34 @@
 #include <math.h>
 #include <stdio.h>
 
-sr_filter sr_filter_of(const sr_class *class_, const sr_sizes *sizes) {
-    const int64_t d = sizes->width;
-    switch (class_->code.featurizer) {
+sr_filter sr_filter_of(const sr_unit *u, const sr_sizes *sizes) {
+    const int64_t *size = u->size.axis;
+    sr_filter f = {size[SR_AXIS_CHANNEL], size[SR_AXIS_FEATURE], size[SR_AXIS_RANK], true, 0};
+    switch (u->class_->code.featurizer) {
     case 8:
-        return (sr_filter){SR_AXIS_CHANNEL, d,     SR_FILTER_FEATURES,
-                           SR_FILTER_WIDTH, false, class_->code.sparsity == 2 ? sizes->window : 0};
+        f.learned = false;
+        f.band = u->class_->code.sparsity == 2 ? sizes->window : 0;
+        break;
     case 20:
-        return (sr_filter){
-            SR_AXIS_CHANNEL, SR_HYENA_INNER * d, SR_HYENA_FEATURES, SR_HYENA_FILTER_WIDTH, true, 0};
+        break;
     case 21:
-        return (sr_filter){SR_AXIS_HEAD,
-                           d / sr_state_head_dim(sizes),
-                           SR_HYENA_FEATURES,
-                           SR_MH_HYENA_FILTER_WIDTH,
-                           true,
-                           0};
+        f.channels = size[SR_AXIS_HEAD];
+        break;
     case 22:
-        return (sr_filter){
-            SR_AXIS_CHANNEL, d, SR_HYENA_FEATURES, SR_HYENA_EXPERTS_FILTER_WIDTH, true, 0};
+        f.channels = size[SR_AXIS_VALUE] * size[SR_AXIS_EXPERT];
+        break;
     default:
-        return (sr_filter){.channels = 0};
+        f.channels = 0;
+        break;
     }
+    return f;
 }
 
 /* The features as a parameter, with Hyena's lowest frequency. */
-static sartor_status declare_positions(sr_declare *d, const sr_filter *f) {
-    sr_axis axis[] = {
+static sartor_status declare_positions(sr_declare *d) {
+    const sr_axis axis[] = {
         {SR_AXIS_POSITION, SR_ALONG, SR_BETWEEN_OPEN, d->sizes->filter_length},
-        {SR_AXIS_FEATURE, SR_WRITES, SR_BETWEEN_LINEAR, f->features},
+        sr_unit_axis(d->unit, SR_AXIS_FEATURE, SR_WRITES, SR_BETWEEN_LINEAR),
     };
     return sr_declare_tensor(d, SR_SLOT_FILTER_POSITIONS, "filter.positions", SR_REST,
                              (sr_init){SR_INIT_POSITIONS, 1e-4, 0}, false, 2, axis);
@@ -52,46 +51,52 @@ static sartor_status declare_frequencies(sr_declare *d, const sr_filter *f, int 
         return SARTOR_OK;
     }
     sr_init init = {SR_INIT_CONSTANT, !f->learned && layer == 0 ? 10 : 1, 0};
-    return sr_declare_tensor(d, slot, f->learned ? "filter.freq" : name, SR_REST, init, false, 1,
-                             along);
+    return sr_declare_vector(d, slot, f->learned ? "filter.freq" : name, SR_REST, init, 1, along);
 }
 
-sartor_status sr_filter_declare(sr_declare *d) {
-    const sr_filter f = sr_filter_of(d->unit->class_, d->sizes);
-    sr_axis feature = {SR_AXIS_FEATURE, SR_READS, SR_BETWEEN_LINEAR, f.features};
-    sr_axis in = {SR_AXIS_RANK, SR_READS, SR_BETWEEN_OPEN, f.width};
-    sr_axis out = {SR_AXIS_RANK, SR_WRITES, SR_BETWEEN_OPEN, f.width};
-    sr_axis along = {SR_AXIS_RANK, SR_ALONG, SR_BETWEEN_OPEN, f.width};
-    if (f.learned) SR_TRY(declare_positions(d, &f));
+/* Weight, bias and frequencies of every layer of the network. */
+static sartor_status declare_layers(sr_declare *d, const sr_filter *f) {
+    const sr_axis feature = sr_unit_axis(d->unit, SR_AXIS_FEATURE, SR_READS, SR_BETWEEN_LINEAR),
+                  in = sr_unit_axis(d->unit, SR_AXIS_RANK, SR_READS, SR_BETWEEN_OPEN),
+                  out = sr_unit_axis(d->unit, SR_AXIS_RANK, SR_WRITES, SR_BETWEEN_OPEN),
+                  along = sr_unit_axis(d->unit, SR_AXIS_RANK, SR_ALONG, SR_BETWEEN_OPEN);
     for (int layer = 0; layer <= SR_FILTER_INNER; layer++) {
         sr_slot slot = (sr_slot)(SR_SLOT_FILTER_IN + 3 * layer);
         char name[32], level[16] = "in";
         if (layer > 0) snprintf(level, sizeof level, "%d", layer - 1);
-        double reach = 1 / sqrt((double)(layer == 0 ? f.features : f.width));
+        double reach = 1 / sqrt((double)(layer == 0 ? f->features : f->width));
         sr_init uniform = {SR_INIT_UNIFORM, reach, 0};
         snprintf(name, sizeof name, "filter.%s.weight", level);
         SR_TRY(sr_declare_tensor(d, slot, name, SR_REST, uniform, false, 2,
                                  (sr_axis[]){out, layer == 0 ? feature : in}));
         snprintf(name, sizeof name, "filter.%s.bias", level);
-        SR_TRY(sr_declare_tensor(d, slot + 1, name, SR_REST, uniform, false, 1, &along));
+        SR_TRY(sr_declare_vector(d, slot + 1, name, SR_REST, uniform, 1, &out));
         snprintf(name, sizeof name, "filter.%s.freq", level);
-        SR_TRY(declare_frequencies(d, &f, layer, name, &along));
+        SR_TRY(declare_frequencies(d, f, layer, name, &along));
     }
-    sr_axis channel = {f.axis, SR_WRITES, SR_BETWEEN_PRODUCT, f.channels};
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_FILTER_OUT, "filter.out.weight", SR_REST,
-                             (sr_init){SR_INIT_UNIFORM, 1 / sqrt((double)f.width), 0}, false, 2,
-                             (sr_axis[]){channel, in}));
-    channel.role = SR_ALONG;
+    return SARTOR_OK;
+}
+
+sartor_status sr_filter_declare(sr_declare *d, int axes, const sr_axis *channels) {
+    const sr_filter f = sr_filter_of(d->unit, d->sizes);
+    const sr_init uniform = {SR_INIT_UNIFORM, 1 / sqrt((double)f.width), 0},
+                  window = {SR_INIT_LINEAR_RANGE, log(100) / 1.5, log(100) / 0.3};
+    sr_axis out[SR_MAX_AXES];
+    if (f.learned) SR_TRY(declare_positions(d));
+    SR_TRY(declare_layers(d, &f));
+    for (int i = 0; i < axes; i++) out[i] = channels[i];
+    out[axes] = sr_unit_axis(d->unit, SR_AXIS_RANK, SR_READS, SR_BETWEEN_OPEN);
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_FILTER_OUT, "filter.out.weight", SR_REST, uniform, false,
+                             axes + 1, out));
+    for (int i = 0; i < axes; i++) out[i].role = SR_ALONG;
     if (f.learned)
-        SR_TRY(sr_declare_tensor(d, SR_SLOT_FILTER_SKIP, "filter.skip", SR_REST,
-                                 (sr_init){SR_INIT_NORMAL, 1, 0}, false, 1, &channel));
-    return sr_declare_tensor(d, SR_SLOT_FILTER_DECAY, "filter.decay", SR_REST,
-                             (sr_init){SR_INIT_LINEAR_RANGE, log(100) / 1.5, log(100) / 0.3}, false,
-                             1, &channel);
+        SR_TRY(sr_declare_vector(d, SR_SLOT_FILTER_SKIP, "filter.skip", SR_REST,
+                                 (sr_init){SR_INIT_NORMAL, 1, 0}, axes, out));
+    return sr_declare_vector(d, SR_SLOT_FILTER_DECAY, "filter.decay", SR_REST, window, axes, out);
 }
 
 static sr_value emit(sr_build *b, const sr_unit *u, int branch) {
-    const sr_filter f = sr_filter_of(u->class_, b->sizes);
+    const sr_filter f = sr_filter_of(u, b->sizes);
     const int64_t length = b->sizes->filter_length;
     sr_graph *g = b->graph;
     sr_attr filter = {.filter = {f.features, length, length, f.band}};
@@ -138,7 +143,7 @@ static const sr_unit *find_filter(const sr_unit *units, int n, int index, int *b
 int64_t sr_unit_filter_elements(const sr_sizes *sizes, const sr_unit *units, int n, int index) {
     int branch;
     const sr_unit *u = find_filter(units, n, index, &branch);
-    return u == NULL ? 0 : sizes->filter_length * sr_filter_of(u->class_, sizes).channels;
+    return u == NULL ? 0 : sizes->filter_length * sr_filter_of(u, sizes).channels;
 }
 
 sr_value sr_unit_filter(sr_build *b, int n, int index) {
@@ -154,5 +159,5 @@ sr_value sr_filter_emit(sr_build *b, sr_unit *u, int branch) {
     if (!b->external_filters) return u->filter[branch] = emit(b, u, branch);
     const int index = sr_unit_filters(b->units, u->index) + branch;
     return u->filter[branch] = sr_graph_external(b->graph, index, b->sizes->filter_length,
-                                                 sr_filter_of(u->class_, b->sizes).channels);
+                                                 sr_filter_of(u, b->sizes).channels);
 }

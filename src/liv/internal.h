@@ -16,24 +16,15 @@ typedef struct sr_groups {
     int gate_map;     /* GMemless: the map of the unit that computed the gate */
 } sr_groups;
 
-/* Heads of an attention unit. */
-typedef struct sr_heads {
-    int heads, kv_heads, head_dim;
-} sr_heads;
-sr_heads sr_unit_heads(const sr_class *class_, const sr_sizes *sizes);
-/* Channels of a recurrence or a convolution. */
-int64_t sr_unit_channels(const sr_class *class_, const sr_sizes *sizes);
-
-/* The long filter of a class, and the network that makes it. */
+/* The long filter of a unit, and the network that makes it. */
 typedef struct sr_filter {
-    sr_axis_kind axis; /* of its channels */
-    int64_t channels;  /* 0: the class has no long filter */
-    int64_t features;  /* of a position */
-    int64_t width;     /* of the layers */
-    bool learned;      /* trained features, one vector of frequencies for all layers, a skip */
-    int64_t band;      /* lags from here on are 0; 0: none */
+    int64_t channels; /* 0: the class has no long filter */
+    int64_t features; /* of a position */
+    int64_t width;    /* of the layers */
+    bool learned;     /* trained features, one vector of frequencies for all layers, a skip */
+    int64_t band;     /* lags from here on are 0; 0: none */
 } sr_filter;
-sr_filter sr_filter_of(const sr_class *class_, const sr_sizes *sizes);
+sr_filter sr_filter_of(const sr_unit *unit, const sr_sizes *sizes);
 
 /* Declaring: what a featurizer and an output projection say about one tensor. */
 typedef struct sr_declare {
@@ -55,15 +46,19 @@ sartor_status sr_declare_tensor(sr_declare *d, sr_slot slot, const char *name, i
 
 /* How the units of one family are built. */
 typedef struct sr_family_builder {
-    /* SARTOR_INVALID with the reason when the class cannot have these sizes; NULL: it always can */
-    sartor_status (*check)(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes);
+    /* The sizes of a new unit: an entry per axis that the unit has of its own, and the constants.
+     * SARTOR_INVALID with the reason when the class cannot have these sizes. */
+    sartor_status (*sizes)(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes,
+                           sr_unit_sizes *unit);
     /* The weights of one branch, all but the norm before it and the output projection. */
     sartor_status (*declare)(sr_declare *d);
     /* From the normed stream n to what the output projection reads; sets u->out_gate where a gate
      * follows that projection. */
     sr_value (*emit)(sr_build *b, sr_unit *u, int branch, sr_value n);
-    /* The axis that the output projection reads. */
-    sr_axis (*out)(const sr_class *class_, const sr_sizes *sizes);
+    /* The axes that the output projection reads, outermost first; returns how many (1..2). */
+    int (*out)(const sr_unit *unit, sr_axis axis[2]);
+    /* Why an axis of the unit cannot grow without changing what it computes; NULL: it can. */
+    const char *(*fixed)(const sr_class *class_, sr_axis_kind kind);
 } sr_family_builder;
 
 const sr_family_builder *sr_family_builder_of(const sr_class *class_);
@@ -75,7 +70,8 @@ extern const sr_family_builder sr_family_mlp, sr_family_moe, sr_family_hyena, sr
 /* The paper's families, by operator code. */
 sartor_status sr_featurizer_declare(sr_declare *d);
 sr_groups sr_featurizer_emit(sr_build *b, sr_unit *u, int branch, sr_value n);
-sartor_status sr_filter_declare(sr_declare *d);
+/* `channels`: the axes of the filter's channels, written by it. */
+sartor_status sr_filter_declare(sr_declare *d, int axes, const sr_axis *channels);
 sr_value sr_filter_emit(sr_build *b, sr_unit *u, int branch);
 sr_value sr_token_mixing_emit(sr_build *b, sr_unit *u, int branch, const sr_groups *groups);
 
@@ -86,11 +82,20 @@ sr_value sr_token_mixing_emit(sr_build *b, sr_unit *u, int branch, const sr_grou
 /* And of a bias. */
 #define SR_INIT_ZERO ((sr_init){SR_INIT_CONSTANT, 0, 0})
 
+/* An axis of the unit, as one tensor has it. */
+static inline sr_axis sr_unit_axis(const sr_unit *unit, sr_axis_kind kind, sr_axis_role role,
+                                   sr_between between) {
+    return (sr_axis){kind, role, between, unit->size.axis[kind]};
+}
+
 /* The residual stream as what a weight reads. */
 sr_axis sr_model_axis(const sr_declare *d);
-/* Taps of a short depthwise convolution. */
-sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature,
-                              int64_t channels, int64_t taps);
+/* Taps of a short depthwise convolution, one filter for each coordinate of the axes given. */
+sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature, int axes,
+                              const sr_axis *channels);
+/* A bias or a gain: one number for each coordinate of the axes given. */
+sartor_status sr_declare_vector(sr_declare *d, sr_slot slot, const char *name, int feature,
+                                sr_init init, int axes, const sr_axis *axis);
 
 /* Multiplies one input by several weights: neighbours in the flat buffer make one product. Weights
  * that the branch does not have (slot -1) leave their result alone. `real`: results are SR_REAL. */

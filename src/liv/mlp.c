@@ -3,14 +3,18 @@
  * biases. It has one feature, so nothing that units could share and still differ. */
 #include "liv/internal.h"
 
-/* The map that lies between W_up and W_out keeps zero and has a slope there. */
-static sr_axis hidden(const sr_sizes *sizes, sr_axis_role role) {
-    return (sr_axis){SR_AXIS_FF, role, SR_BETWEEN_ENTRY, sr_mlp_width(sizes->width)};
+static sartor_status sizes(sartor_context *ctx, const sr_class *class_, const sr_sizes *model,
+                           sr_unit_sizes *unit) {
+    (void)ctx, (void)class_;
+    unit->axis[SR_AXIS_FF] = sr_mlp_width(model->width);
+    return SARTOR_OK;
 }
 
+/* The map that lies between W_up and W_out keeps zero and has a slope there. */
 static sartor_status declare(sr_declare *d) {
-    return sr_declare_tensor(d, SR_SLOT_V, "up.weight", SR_REST, SR_INIT_MATRIX, true, 2,
-                             (sr_axis[]){hidden(d->sizes, SR_WRITES), sr_model_axis(d)});
+    const sr_axis both[] = {sr_unit_axis(d->unit, SR_AXIS_FF, SR_WRITES, SR_BETWEEN_ENTRY),
+                            sr_model_axis(d)};
+    return sr_declare_tensor(d, SR_SLOT_V, "up.weight", SR_REST, SR_INIT_MATRIX, true, 2, both);
 }
 
 static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
@@ -19,9 +23,10 @@ static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
     return sr_map(b, up, u->class_->code.nonlinearity);
 }
 
-static sr_axis out(const sr_class *class_, const sr_sizes *sizes) {
-    (void)class_;
-    return hidden(sizes, SR_READS);
+static int out(const sr_unit *unit, sr_axis axis[2]) {
+    axis[0] = sr_unit_axis(unit, SR_AXIS_FF, SR_READS, SR_BETWEEN_ENTRY);
+    return 1;
 }
 
-const sr_family_builder sr_family_mlp = {.declare = declare, .emit = emit, .out = out};
+const sr_family_builder sr_family_mlp = {
+    .sizes = sizes, .declare = declare, .emit = emit, .out = out};

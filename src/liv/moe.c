@@ -19,22 +19,24 @@
 #define ROUTER_BIAS (sr_slot)(SR_SLOT_OWN + 1)
 enum { SHARED_GATE, SHARED_ROUTER }; /* in the order of sr_family_features() */
 
-static sartor_status check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes) {
-    if (sizes->width % SR_EXPERTS == 0) return SARTOR_OK;
+static sartor_status sizes(sartor_context *ctx, const sr_class *class_, const sr_sizes *model,
+                           sr_unit_sizes *unit) {
+    unit->axis[SR_AXIS_FF] = model->width;
+    unit->axis[SR_AXIS_EXPERT] = SR_EXPERTS;
+    if (model->width % SR_EXPERTS == 0) return SARTOR_OK;
     return sr_fail(ctx, SARTOR_INVALID, "%s: width %" PRId64 " is not a multiple of %d experts",
-                   class_->name, sizes->width, SR_EXPERTS);
+                   class_->name, model->width, SR_EXPERTS);
 }
 
 static sartor_status declare(sr_declare *d) {
-    const sr_axis ff = {SR_AXIS_FF, SR_WRITES, SR_BETWEEN_PRODUCT, d->sizes->width};
-    sr_axis expert = {SR_AXIS_EXPERT, SR_WRITES, SR_BETWEEN_OPEN, SR_EXPERTS};
+    const sr_axis ff = sr_unit_axis(d->unit, SR_AXIS_FF, SR_WRITES, SR_BETWEEN_PRODUCT),
+                  expert = sr_unit_axis(d->unit, SR_AXIS_EXPERT, SR_WRITES, SR_BETWEEN_OPEN);
     const sr_axis both[] = {ff, sr_model_axis(d)}, scores[] = {expert, sr_model_axis(d)};
     SR_TRY(sr_declare_tensor(d, GATE, "gate.weight", SHARED_GATE, SR_INIT_MATRIX, true, 2, both));
     SR_TRY(sr_declare_tensor(d, VALUE, "value.weight", SR_REST, SR_INIT_MATRIX, true, 2, both));
     SR_TRY(sr_declare_tensor(d, ROUTER, "router.weight", SHARED_ROUTER, SR_INIT_MATRIX, true, 2,
                              scores));
-    expert.role = SR_ALONG;
-    return sr_declare_tensor(d, ROUTER_BIAS, "router.bias", SHARED_ROUTER, SR_INIT_ZERO, false, 1,
+    return sr_declare_vector(d, ROUTER_BIAS, "router.bias", SHARED_ROUTER, SR_INIT_ZERO, 1,
                              &expert);
 }
 
@@ -43,7 +45,8 @@ static sr_value route(sr_build *b, const sr_unit *u, int branch, sr_value n) {
     sr_value scores = SR_NO_VALUE;
     sr_project(b, u, branch, n, true, 1, (sr_slot[]){ROUTER}, (sr_value *[]){&scores});
     scores = sr_bias(b, u, branch, scores, ROUTER_BIAS);
-    sr_attr attr = {.route = {SR_EXPERTS, SR_ACTIVE_EXPERTS, u->class_->code.sparsity == 2}};
+    sr_attr attr = {.route = {(int)u->size.axis[SR_AXIS_EXPERT], SR_ACTIVE_EXPERTS,
+                              u->class_->code.sparsity == 2}};
     return sr_graph_op(b->graph, "route", attr, &scores, NULL);
 }
 
@@ -58,9 +61,15 @@ static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
     return sr_graph_op(b->graph, "spread", (sr_attr){.norm = {0}}, in, NULL);
 }
 
-static sr_axis out(const sr_class *class_, const sr_sizes *sizes) {
-    (void)class_;
-    return (sr_axis){SR_AXIS_FF, SR_READS, SR_BETWEEN_PRODUCT, SR_EXPERTS * sizes->width};
+static int out(const sr_unit *unit, sr_axis axis[2]) {
+    axis[0] = sr_unit_axis(unit, SR_AXIS_EXPERT, SR_READS, SR_BETWEEN_OPEN);
+    axis[1] = sr_unit_axis(unit, SR_AXIS_FF, SR_READS, SR_BETWEEN_PRODUCT);
+    return 2;
 }
 
-const sr_family_builder sr_family_moe = {check, declare, emit, out};
+static const char *fixed(const sr_class *class_, sr_axis_kind kind) {
+    (void)class_;
+    return kind == SR_AXIS_EXPERT ? "another expert takes weight from those there are" : NULL;
+}
+
+const sr_family_builder sr_family_moe = {sizes, declare, emit, out, fixed};

@@ -37,25 +37,30 @@ static const struct {
 #define NORM_GAIN (sr_slot)(BONUS + 1)
 #define NORM_BIAS (sr_slot)(BONUS + 2)
 
-static sartor_status check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes) {
-    const int64_t n = sr_state_head_dim(sizes);
-    if (sizes->width % n == 0) return SARTOR_OK;
+static sartor_status sizes(sartor_context *ctx, const sr_class *class_, const sr_sizes *model,
+                           sr_unit_sizes *unit) {
+    const int64_t n = sr_state_head_dim(model);
+    unit->axis[SR_AXIS_HEAD] = model->width / n;
+    unit->axis[SR_AXIS_KEY] = unit->axis[SR_AXIS_VALUE] = unit->divisor = n;
+    unit->axis[SR_AXIS_MIX] = SR_RWKV_MIX_RANK;
+    unit->axis[SR_AXIS_RANK] = SR_RWKV_DECAY_RANK;
+    if (model->width % n == 0) return SARTOR_OK;
     return sr_fail(ctx, SARTOR_INVALID,
                    "%s has heads of twice the head dim: width %" PRId64
                    " is not a multiple of %" PRId64,
-                   class_->name, sizes->width, n);
+                   class_->name, model->width, n);
 }
 
 /* The matrices D_i are neighbours: they make one product. They begin at zero, so that the shares
  * begin at mu. */
 static sartor_status declare_mixtures(sr_declare *d) {
     const sr_axis along = {SR_AXIS_MODEL, SR_ALONG, SR_BETWEEN_PRODUCT, d->sizes->width};
-    const sr_axis down[] = {{SR_AXIS_MIX, SR_WRITES, SR_BETWEEN_ENTRY, SR_RWKV_MIX_RANK},
+    const sr_axis down[] = {sr_unit_axis(d->unit, SR_AXIS_MIX, SR_WRITES, SR_BETWEEN_ASLEEP),
                             sr_model_axis(d)};
-    const sr_axis up[] = {along, {SR_AXIS_MIX, SR_READS, SR_BETWEEN_ENTRY, SR_RWKV_MIX_RANK}};
+    const sr_axis up[] = {along, sr_unit_axis(d->unit, SR_AXIS_MIX, SR_READS, SR_BETWEEN_ASLEEP)};
     char name[32];
-    SR_TRY(sr_declare_tensor(d, MU_X, "mix.mu", SR_REST, (sr_init){SR_INIT_SHARE, 1, 0}, false, 1,
-                             &along));
+    SR_TRY(
+        sr_declare_vector(d, MU_X, "mix.mu", SR_REST, (sr_init){SR_INIT_SHARE, 1, 0}, 1, &along));
     for (int i = 0; i < MIXTURES; i++) {
         snprintf(name, sizeof name, "%s.mix.down.weight", mixtures[i].name);
         SR_TRY(
@@ -66,48 +71,56 @@ static sartor_status declare_mixtures(sr_declare *d) {
         SR_TRY(sr_declare_tensor(d, UP(i), name, mixtures[i].feature,
                                  (sr_init){SR_INIT_UNIFORM, 0.01, 0}, true, 2, up));
         snprintf(name, sizeof name, "%s.mu", mixtures[i].name);
-        SR_TRY(sr_declare_tensor(d, MU(i), name, mixtures[i].feature,
-                                 (sr_init){SR_INIT_SHARE, mixtures[i].power, 0}, false, 1, &along));
+        SR_TRY(sr_declare_vector(d, MU(i), name, mixtures[i].feature,
+                                 (sr_init){SR_INIT_SHARE, mixtures[i].power, 0}, 1, &along));
     }
     return SARTOR_OK;
 }
 
+/* A head is silent where its values are: behind the norm, whose bias stays zero there. */
+static sr_axis head_axis(const sr_declare *d, sr_axis_role role) {
+    return sr_unit_axis(d->unit, SR_AXIS_HEAD, role, SR_BETWEEN_PRODUCT);
+}
+
 static sartor_status declare_decay(sr_declare *d) {
-    sr_axis rank = {SR_AXIS_RANK, SR_WRITES, SR_BETWEEN_ENTRY, SR_RWKV_DECAY_RANK};
-    sr_axis key = {SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_OPEN, d->sizes->width};
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_DT_IN, "w.down.weight", SR_REST, SR_INIT_ZERO, true, 2,
-                             (sr_axis[]){rank, sr_model_axis(d)}));
-    rank.role = SR_READS;
+    const sr_axis rank[] = {sr_unit_axis(d->unit, SR_AXIS_RANK, SR_WRITES, SR_BETWEEN_ASLEEP),
+                            sr_model_axis(d)};
+    const sr_axis key[] = {head_axis(d, SR_WRITES),
+                           sr_unit_axis(d->unit, SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_OPEN),
+                           sr_unit_axis(d->unit, SR_AXIS_RANK, SR_READS, SR_BETWEEN_ASLEEP)};
+    SR_TRY(
+        sr_declare_tensor(d, SR_SLOT_DT_IN, "w.down.weight", SR_REST, SR_INIT_ZERO, true, 2, rank));
     SR_TRY(sr_declare_tensor(d, SR_SLOT_DT, "w.up.weight", SR_REST,
-                             (sr_init){SR_INIT_UNIFORM, 0.01, 0}, true, 2, (sr_axis[]){key, rank}));
-    key.role = SR_ALONG;
-    return sr_declare_tensor(d, SR_SLOT_DT_BIAS, "w.bias", SR_REST, (sr_init){SR_INIT_RISE, -6, -1},
-                             false, 1, &key);
+                             (sr_init){SR_INIT_UNIFORM, 0.01, 0}, true, 3, key));
+    return sr_declare_vector(d, SR_SLOT_DT_BIAS, "w.bias", SR_REST, (sr_init){SR_INIT_RISE, -6, -1},
+                             2, key);
 }
 
 static sartor_status declare(sr_declare *d) {
-    const int64_t w = d->sizes->width, n = sr_state_head_dim(d->sizes);
-    const sr_axis head = {SR_AXIS_HEAD, SR_WRITES, SR_BETWEEN_PRODUCT, w / n};
-    const sr_axis keys[] = {
-        head, {SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_PRODUCT, n}, sr_model_axis(d)};
-    const sr_axis values[] = {
-        head, {SR_AXIS_VALUE, SR_WRITES, SR_BETWEEN_NORM, n}, sr_model_axis(d)};
-    const sr_axis gates[] = {
-        head, {SR_AXIS_VALUE, SR_WRITES, SR_BETWEEN_PRODUCT, n}, sr_model_axis(d)};
-    const sr_axis key = {SR_AXIS_KEY, SR_ALONG, SR_BETWEEN_PRODUCT, w};
-    const sr_axis value = {SR_AXIS_VALUE, SR_ALONG, SR_BETWEEN_OPEN, w};
+    const sr_unit *u = d->unit;
+    const sr_axis head = head_axis(d, SR_WRITES), model = sr_model_axis(d);
+    const sr_axis r[] = {head, sr_unit_axis(u, SR_AXIS_KEY, SR_WRITES, SR_BETWEEN_PRODUCT), model},
+                  k[] = {head, sr_unit_axis(u, SR_AXIS_KEY, SR_SILENCES, SR_BETWEEN_PRODUCT),
+                         model},
+                  v[] = {head, sr_unit_axis(u, SR_AXIS_VALUE, SR_WRITES, SR_BETWEEN_CENTRED),
+                         model},
+                  g[] = {head, sr_unit_axis(u, SR_AXIS_VALUE, SR_WRITES, SR_BETWEEN_PRODUCT),
+                         model},
+                  bonus[] = {head_axis(d, SR_ALONG),
+                             sr_unit_axis(u, SR_AXIS_KEY, SR_ALONG, SR_BETWEEN_PRODUCT)},
+                  gain[] = {head_axis(d, SR_ALONG),
+                            sr_unit_axis(u, SR_AXIS_VALUE, SR_ALONG, SR_BETWEEN_NORM)},
+                  bias[] = {head, sr_unit_axis(u, SR_AXIS_VALUE, SR_WRITES, SR_BETWEEN_NORM)};
+    const sr_init zigzag = {SR_INIT_ZIGZAG, 0.1, 0}, one = {SR_INIT_CONSTANT, 1, 0};
     SR_TRY(declare_mixtures(d));
     SR_TRY(declare_decay(d));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "k.weight", SHARED_K, SR_INIT_MATRIX, true, 3, keys));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "v.weight", SHARED_V, SR_INIT_MATRIX, true, 3, values));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "r.weight", SR_REST, SR_INIT_MATRIX, true, 3, keys));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_Z, "g.weight", SR_REST, SR_INIT_MATRIX, true, 3, gates));
-    SR_TRY(sr_declare_tensor(d, BONUS, "u", SR_REST, (sr_init){SR_INIT_ZIGZAG, 0.1, 0}, false, 1,
-                             &key));
-    SR_TRY(sr_declare_tensor(d, NORM_GAIN, "head_norm.gain", SR_REST,
-                             (sr_init){SR_INIT_CONSTANT, 1, 0}, false, 1, &value));
-    return sr_declare_tensor(d, NORM_BIAS, "head_norm.bias", SR_REST, SR_INIT_ZERO, false, 1,
-                             &value);
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_B, "k.weight", SHARED_K, SR_INIT_MATRIX, true, 3, k));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "v.weight", SHARED_V, SR_INIT_MATRIX, true, 3, v));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_C, "r.weight", SR_REST, SR_INIT_MATRIX, true, 3, r));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_Z, "g.weight", SR_REST, SR_INIT_MATRIX, true, 3, g));
+    SR_TRY(sr_declare_vector(d, BONUS, "u", SR_REST, zigzag, 2, bonus));
+    SR_TRY(sr_declare_vector(d, NORM_GAIN, "head_norm.gain", SR_REST, one, 2, gain));
+    return sr_declare_vector(d, NORM_BIAS, "head_norm.bias", SR_REST, SR_INIT_ZERO, 2, bias);
 }
 
 static sr_value product(sr_build *b, const sr_unit *u, int branch, sr_value x, bool real,
@@ -151,7 +164,8 @@ static sr_value emit_decay(sr_build *b, const sr_unit *u, int branch, sr_value l
 }
 
 static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
-    const int hd = (int)sr_state_head_dim(b->sizes), heads = (int)(b->sizes->width / hd);
+    const int heads = (int)u->size.axis[SR_AXIS_HEAD], key = (int)u->size.axis[SR_AXIS_KEY],
+              value = (int)u->size.axis[SR_AXIS_VALUE];
     sr_value y[MIXTURES];
     emit_products(b, u, branch, n, y);
     sr_value in[7] = {y[R],
@@ -161,18 +175,19 @@ static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
                       sr_weight(b, u, branch, BONUS),
                       SR_NO_VALUE,
                       SR_NO_VALUE};
-    int state[1] = {sr_graph_state(b->graph, hd, b->sizes->width, false)};
-    sr_attr attr = {.gated_linear = {heads, heads, hd, hd, SR_DECAY_KEY, 1, 0}};
+    int state[1] = {sr_graph_state(b->graph, key, (int64_t)heads * value, false)};
+    sr_attr attr = {.gated_linear = {heads, heads, key, value, SR_DECAY_KEY, 1, 0}};
     sr_value norm[3] = {sr_graph_op(b->graph, "gated_linear", attr, in, state),
                         sr_weight(b, u, branch, NORM_GAIN), sr_weight(b, u, branch, NORM_BIAS)};
-    sr_value o = sr_graph_op(b->graph, "head_norm",
-                             (sr_attr){.head_norm = {heads, true, SR_RWKV_EPSILON}}, norm, NULL);
+    attr = (sr_attr){.head_norm = {heads, true, SR_RWKV_EPSILON, u->size.divisor}};
+    sr_value o = sr_graph_op(b->graph, "head_norm", attr, norm, NULL);
     return sr_gate(b, y[G], o, SR_MAP_SWISH);
 }
 
-static sr_axis out(const sr_class *class_, const sr_sizes *sizes) {
-    (void)class_;
-    return (sr_axis){SR_AXIS_VALUE, SR_READS, SR_BETWEEN_PRODUCT, sizes->width};
+static int out(const sr_unit *unit, sr_axis axis[2]) {
+    axis[0] = sr_unit_axis(unit, SR_AXIS_HEAD, SR_READS, SR_BETWEEN_PRODUCT);
+    axis[1] = sr_unit_axis(unit, SR_AXIS_VALUE, SR_READS, SR_BETWEEN_CENTRED);
+    return 2;
 }
 
-const sr_family_builder sr_family_rwkv = {check, declare, emit, out};
+const sr_family_builder sr_family_rwkv = {sizes, declare, emit, out, NULL};

@@ -10,20 +10,25 @@
 #define MU_R (sr_slot)(SR_SLOT_OWN + 1)
 enum { SHARED_R }; /* in the order of sr_family_features() */
 
-static sr_axis hidden(const sr_sizes *sizes, sr_axis_role role) {
-    return (sr_axis){SR_AXIS_FF, role, SR_BETWEEN_BEND, SR_RWKV_EXPAND * sizes->width};
+static sartor_status sizes(sartor_context *ctx, const sr_class *class_, const sr_sizes *model,
+                           sr_unit_sizes *unit) {
+    (void)ctx, (void)class_;
+    unit->axis[SR_AXIS_FF] = SR_RWKV_EXPAND * model->width;
+    return SARTOR_OK;
 }
 
+/* The receptance multiplies what is written to the stream, channel by channel. */
 static sartor_status declare(sr_declare *d) {
     const sr_axis along = {SR_AXIS_MODEL, SR_ALONG, SR_BETWEEN_PRODUCT, d->sizes->width};
-    SR_TRY(sr_declare_tensor(d, MU_K, "k.mu", SR_REST, (sr_init){SR_INIT_SHARE, 1, 0}, false, 1,
-                             &along));
-    SR_TRY(sr_declare_tensor(d, MU_R, "r.mu", SHARED_R, (sr_init){SR_INIT_SHARE, 0.5, 0}, false, 1,
-                             &along));
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "k.weight", SR_REST, SR_INIT_MATRIX, true, 2,
-                             (sr_axis[]){hidden(d->sizes, SR_WRITES), sr_model_axis(d)}));
+    const sr_axis key[] = {sr_unit_axis(d->unit, SR_AXIS_FF, SR_WRITES, SR_BETWEEN_BEND),
+                           sr_model_axis(d)},
+                  receptance[] = {along, sr_model_axis(d)};
+    const sr_init rising = {SR_INIT_SHARE, 1, 0}, half = {SR_INIT_SHARE, 0.5, 0};
+    SR_TRY(sr_declare_vector(d, MU_K, "k.mu", SR_REST, rising, 1, &along));
+    SR_TRY(sr_declare_vector(d, MU_R, "r.mu", SHARED_R, half, 1, &along));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_V, "k.weight", SR_REST, SR_INIT_MATRIX, true, 2, key));
     return sr_declare_tensor(d, SR_SLOT_C, "r.weight", SHARED_R, SR_INIT_MATRIX, true, 2,
-                             (sr_axis[]){along, sr_model_axis(d)});
+                             receptance);
 }
 
 static sr_value project_shifted(sr_build *b, const sr_unit *u, int branch, sr_value n,
@@ -45,9 +50,10 @@ static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
     return sr_map(b, k, u->class_->code.nonlinearity);
 }
 
-static sr_axis out(const sr_class *class_, const sr_sizes *sizes) {
-    (void)class_;
-    return hidden(sizes, SR_READS);
+static int out(const sr_unit *unit, sr_axis axis[2]) {
+    axis[0] = sr_unit_axis(unit, SR_AXIS_FF, SR_READS, SR_BETWEEN_BEND);
+    return 1;
 }
 
-const sr_family_builder sr_family_rwkv_channels = {.declare = declare, .emit = emit, .out = out};
+const sr_family_builder sr_family_rwkv_channels = {
+    .sizes = sizes, .declare = declare, .emit = emit, .out = out};

@@ -2,6 +2,7 @@
 #ifndef SR_LIV_SIZES_H
 #define SR_LIV_SIZES_H
 
+#include "tensor/schema.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,7 +21,19 @@ typedef struct sr_sizes {
     int64_t filter_length; /* of long convolutions; also the period of their positions */
     bool tied;             /* the embedding is the unembedding too */
     sr_head head;
+    int64_t
+        divisor; /* of the squares in the stream's norms, where the stream has grown; 0: width */
 } sr_sizes;
+
+/* The sizes of one unit. Those of a new unit follow from its class and the model's sizes
+ * (sr_unit_sizes_default()); growth enlarges them one by one, and keeps the constants that were
+ * computed from a size. */
+typedef struct sr_unit_sizes {
+    int64_t axis[SR_AXIS_KINDS]; /* 0: the unit has no such axis of its own */
+    int64_t scale;               /* channels whose root divides q.k; 0: nothing does */
+    int64_t divisor;             /* of the squares in the unit's own norm; 0: it has none */
+    int64_t pairs; /* of a rotation table of its own; 0: the model's for this many channels */
+} sr_unit_sizes;
 
 /* Bounds that keep every product of sizes inside 64 bits. */
 enum { SR_MAX_WIDTH = 1 << 16, SR_MAX_VOCAB = 1 << 24, SR_MAX_CONTEXT = 1 << 24 };

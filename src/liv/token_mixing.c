@@ -7,16 +7,17 @@
  * the sum over j is a running state and the cost linear in length. */
 static sr_value low_rank(sr_build *b, const sr_unit *u, int branch, const sr_groups *g) {
     const sr_code code = u->class_->code;
-    sr_heads h = sr_unit_heads(u->class_, b->sizes);
-    sr_attr attr = {.attention = {.heads = h.heads,
-                                  .kv_heads = h.kv_heads,
-                                  .head_dim = h.head_dim,
+    const int64_t *size = u->size.axis, key = size[SR_AXIS_KEY], value = size[SR_AXIS_VALUE];
+    sr_attr attr = {.attention = {.heads = (int)size[SR_AXIS_HEAD],
+                                  .kv_heads = (int)size[SR_AXIS_KV_HEAD],
+                                  .head_dim = (int)key,
+                                  .value_dim = (int)value,
                                   .window = code.sparsity == 2 ? b->sizes->window : 0,
                                   .map = (sr_map_kind)code.nonlinearity,
-                                  .scale = 1 / sqrt((double)h.head_dim)}};
+                                  .scale = 1 / sqrt((double)u->size.scale)}};
     sr_value in[3] = {g->c, g->b, g->v};
     if (code.nonlinearity == SR_MAP_NONE && code.sparsity == 1) {
-        int state[1] = {sr_graph_state(b->graph, h.head_dim, h.kv_heads * h.head_dim, false)};
+        int state[1] = {sr_graph_state(b->graph, key, size[SR_AXIS_KV_HEAD] * value, false)};
         return sr_graph_op(b->graph, "linear_attention", attr, in, state);
     }
     int state[2];
@@ -36,10 +37,12 @@ sr_value sr_gate(sr_build *b, sr_value first, sr_value second, int map) {
 
 /* C_i K_(i-j) B_j: gates around a short explicit or a long implicit convolution. */
 static sr_value toeplitz(sr_build *b, sr_unit *u, int branch, const sr_groups *g) {
+    const int64_t channels = u->size.axis[SR_AXIS_CHANNEL];
     if (u->class_->code.featurizer == 7) {
+        const int64_t taps = u->size.axis[SR_AXIS_TAP];
         sr_value in[4] = {g->b, g->c, g->v, sr_weight(b, u, branch, SR_SLOT_CONV_V)};
-        int state[1] = {sr_graph_state(b->graph, SR_SHORT_TAPS - 1, b->sizes->width, true)};
-        return sr_graph_op(b->graph, "gated_conv", (sr_attr){.conv = {SR_SHORT_TAPS, false}}, in,
+        int state[1] = {sr_graph_state(b->graph, taps - 1, channels, true)};
+        return sr_graph_op(b->graph, "gated_conv", (sr_attr){.conv = {(int)taps, false}}, in,
                            state);
     }
     /* A banded filter ends at the window: nothing older needs to be kept. */
@@ -47,14 +50,14 @@ static sr_value toeplitz(sr_build *b, sr_unit *u, int branch, const sr_groups *g
     if (u->class_->code.sparsity == 2 && b->sizes->window < kept) kept = b->sizes->window;
     if (b->context < kept) kept = b->context;
     sr_value in[2] = {sr_gate(b, g->b, g->v, SR_MAP_NONE), sr_filter_emit(b, u, branch)};
-    int state[1] = {sr_graph_state(b->graph, kept, b->sizes->width, true)};
+    int state[1] = {sr_graph_state(b->graph, kept, channels, true)};
     sr_value y = sr_graph_op(b->graph, "long_conv", (sr_attr){.filter = {0}}, in, state);
     return sr_gate(b, g->c, y, SR_MAP_NONE);
 }
 
 /* C_i A_(i-1) .. A_(j+1) B_j: Mamba's selective recurrence, gated. */
 static sr_value semi_separable(sr_build *b, const sr_unit *u, int branch, const sr_groups *g) {
-    const int states = sr_code_states(u->class_->code);
+    const int states = (int)u->size.axis[SR_AXIS_STATE];
     sr_value in[8] = {g->v,
                       g->dt,
                       g->b,
@@ -63,7 +66,7 @@ static sr_value semi_separable(sr_build *b, const sr_unit *u, int branch, const 
                       sr_weight(b, u, branch, SR_SLOT_DT_BIAS),
                       sr_weight(b, u, branch, SR_SLOT_D),
                       g->z};
-    int state[1] = {sr_graph_state(b->graph, sr_unit_channels(u->class_, b->sizes), states, false)};
+    int state[1] = {sr_graph_state(b->graph, u->size.axis[SR_AXIS_CHANNEL], states, false)};
     return sr_graph_op(b->graph, "scan", (sr_attr){.scan = {states}}, in, state);
 }
 

@@ -6,42 +6,66 @@
 #include <stdio.h>
 #include <string.h>
 
-sr_heads sr_unit_heads(const sr_class *class_, const sr_sizes *sizes) {
-    if (class_->code.channel_mixing == 2) return (sr_heads){1, 1, (int)sizes->width};
-    int heads = (int)(sizes->width / sizes->head_dim);
-    return (sr_heads){heads, heads / sr_code_kv_repeat(class_->code), (int)sizes->head_dim};
-}
-
-int64_t sr_unit_channels(const sr_class *class_, const sr_sizes *sizes) {
-    return sr_code_expand(class_->code) * sizes->width;
-}
-
-static sartor_status attention_check(sartor_context *ctx, const sr_class *class_,
-                                     const sr_sizes *sizes) {
+static sartor_status attention_sizes(sartor_context *ctx, const sr_class *class_,
+                                     const sr_sizes *sizes, sr_unit_sizes *u) {
     const int64_t d = sizes->width, h = sizes->head_dim, repeat = sr_code_kv_repeat(class_->code);
-    if (class_->code.channel_mixing == 2)
-        return d % 2 == 0
-                   ? SARTOR_OK
-                   : sr_fail(ctx, SARTOR_INVALID,
-                             "%s rotates pairs: width %" PRId64 " must be even", class_->name, d);
-    if (h % 2 != 0)
+    const bool one_head = class_->code.channel_mixing == 2;
+    if (one_head && d % 2 != 0)
+        return sr_fail(ctx, SARTOR_INVALID, "%s rotates pairs: width %" PRId64 " must be even",
+                       class_->name, d);
+    if (!one_head && h % 2 != 0)
         return sr_fail(ctx, SARTOR_INVALID, "%s rotates pairs: head dim %" PRId64 " must be even",
                        class_->name, h);
-    if (d % h != 0)
+    if (!one_head && d % h != 0)
         return sr_fail(ctx, SARTOR_INVALID,
                        "%s: width %" PRId64 " is not a multiple of head dim %" PRId64, class_->name,
                        d, h);
-    if (d / h % repeat != 0)
+    if (!one_head && d / h % repeat != 0)
         return sr_fail(ctx, SARTOR_INVALID,
                        "%s repeats keys and values %" PRId64 " times: the %" PRId64
                        " heads of width %" PRId64 " and head dim %" PRId64
                        " are not a multiple of %" PRId64,
                        class_->name, repeat, d / h, d, h, repeat);
+    u->axis[SR_AXIS_HEAD] = one_head ? 1 : d / h;
+    u->axis[SR_AXIS_KV_HEAD] = u->axis[SR_AXIS_HEAD] / repeat;
+    u->axis[SR_AXIS_KEY] = u->axis[SR_AXIS_VALUE] = u->scale = one_head ? d : h;
+    if (class_->code.featurizer == 2) u->axis[SR_AXIS_TAP] = SR_SHORT_TAPS;
     return SARTOR_OK;
 }
 
-sartor_status sr_declare_tensor(sr_declare *d, sr_slot slot, const char *name, int feature,
-                                sr_init init, bool decay, int axes, const sr_axis *axis) {
+static sartor_status recurrence_sizes(sartor_context *ctx, const sr_class *class_,
+                                      const sr_sizes *sizes, sr_unit_sizes *u) {
+    (void)ctx;
+    u->axis[SR_AXIS_CHANNEL] = sr_code_expand(class_->code) * sizes->width;
+    u->axis[SR_AXIS_STATE] = sr_code_states(class_->code);
+    u->axis[SR_AXIS_RANK] = sr_dt_rank(sizes->width);
+    u->axis[SR_AXIS_TAP] = SR_SCAN_TAPS;
+    return SARTOR_OK;
+}
+
+static sartor_status convolution_sizes(sartor_context *ctx, const sr_class *class_,
+                                       const sr_sizes *sizes, sr_unit_sizes *u) {
+    (void)ctx;
+    u->axis[SR_AXIS_CHANNEL] = sizes->width;
+    if (class_->code.featurizer == 7) {
+        u->axis[SR_AXIS_TAP] = SR_SHORT_TAPS;
+        return SARTOR_OK;
+    }
+    u->axis[SR_AXIS_FEATURE] = SR_FILTER_FEATURES;
+    u->axis[SR_AXIS_RANK] = SR_FILTER_WIDTH;
+    return SARTOR_OK;
+}
+
+static sartor_status memoryless_sizes(sartor_context *ctx, const sr_class *class_,
+                                      const sr_sizes *sizes, sr_unit_sizes *u) {
+    (void)ctx, (void)class_;
+    u->axis[SR_AXIS_FF] = sr_ff_width(sizes->width);
+    return SARTOR_OK;
+}
+
+static sartor_status declare_any(sr_declare *d, sr_slot slot, const char *name, int feature,
+                                 sr_init init, bool decay, bool vector, int axes,
+                                 const sr_axis *axis) {
     sr_unit *u = d->unit;
     int owner = feature == SR_OWN    ? u->index
                 : feature == SR_REST ? u->rest_owner
@@ -57,6 +81,7 @@ sartor_status sr_declare_tensor(sr_declare *d, sr_slot slot, const char *name, i
                   .axes = axes,
                   .init = init,
                   .decay = decay,
+                  .vector = vector,
                   .trained = slot != SR_SLOT_FILTER_DECAY};
     const char *branch = !u->class_->differential ? "" : d->branch == 0 ? "a." : "b.";
     snprintf(p.name, sizeof p.name, "liv.%d.%s%s", u->index, branch, name);
@@ -65,12 +90,29 @@ sartor_status sr_declare_tensor(sr_declare *d, sr_slot slot, const char *name, i
     return *number < 0 ? SARTOR_MEMORY : SARTOR_OK;
 }
 
-/* The frequency table of a head dim: stored once per model. */
+sartor_status sr_declare_tensor(sr_declare *d, sr_slot slot, const char *name, int feature,
+                                sr_init init, bool decay, int axes, const sr_axis *axis) {
+    return declare_any(d, slot, name, feature, init, decay, false, axes, axis);
+}
+
+sartor_status sr_declare_vector(sr_declare *d, sr_slot slot, const char *name, int feature,
+                                sr_init init, int axes, const sr_axis *axis) {
+    return declare_any(d, slot, name, feature, init, false, true, axes, axis);
+}
+
+/* The frequencies of a unit's rotation: the model's table for its channels, or one of its own. */
 static sartor_status rope_table(sr_declare *d) {
-    int pairs = sr_unit_heads(d->unit->class_, d->sizes).head_dim / 2;
-    sr_param p = {.axes = 1, .init = {SR_INIT_FREQUENCIES, SR_ROPE_BASE, 0}};
-    snprintf(p.name, sizeof p.name, "rope.%d.freq", 2 * pairs);
-    p.axis[0] = (sr_axis){SR_AXIS_KEY, SR_ALONG, SR_BETWEEN_PRODUCT, pairs};
+    const sr_unit *u = d->unit;
+    const int64_t channels = u->size.axis[SR_AXIS_KEY] / 2 * 2;
+    const bool own = u->size.pairs > 0;
+    sr_param p = {
+        .axes = 1, .scope = own ? 1 + u->index : 0, .init = {SR_INIT_FREQUENCIES, SR_ROPE_BASE, 0}};
+    if (own)
+        snprintf(p.name, sizeof p.name, "liv.%d.rope.freq", u->index);
+    else
+        snprintf(p.name, sizeof p.name, "rope.%" PRId64 ".freq", channels);
+    p.axis[0] =
+        (sr_axis){SR_AXIS_KEY, SR_ALONG, SR_BETWEEN_PRODUCT, own ? u->size.pairs : channels / 2};
     int *number = &d->unit->slot[d->branch][SR_SLOT_ROPE];
     *number = sr_schema_find(d->schema, p.name);
     if (*number < 0) *number = sr_schema_add(d->ctx, d->schema, &p);
@@ -89,30 +131,45 @@ static sr_value compose(sr_build *b, sr_unit *u, int branch, sr_value n) {
     return sr_token_mixing_emit(b, u, branch, &groups);
 }
 
-static sr_axis values(const sr_class *c, const sr_sizes *s) {
-    sr_heads h = sr_unit_heads(c, s);
-    return (sr_axis){SR_AXIS_VALUE, SR_READS,
-                     sr_code_biases(c->code) ? SR_BETWEEN_OPEN : SR_BETWEEN_LINEAR,
-                     (int64_t)h.heads * h.head_dim};
+static int values(const sr_unit *u, sr_axis axis[2]) {
+    const sr_between between =
+        sr_code_biases(u->class_->code) ? SR_BETWEEN_OPEN : SR_BETWEEN_LINEAR;
+    axis[0] = sr_unit_axis(u, SR_AXIS_HEAD, SR_READS, between);
+    axis[1] = sr_unit_axis(u, SR_AXIS_VALUE, SR_READS, between);
+    return 2;
 }
-static sr_axis channels(const sr_class *c, const sr_sizes *s) {
-    return (sr_axis){SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_PRODUCT, sr_unit_channels(c, s)};
+static int channels(const sr_unit *u, sr_axis axis[2]) {
+    axis[0] = sr_unit_axis(u, SR_AXIS_CHANNEL, SR_READS, SR_BETWEEN_PRODUCT);
+    return 1;
 }
-static sr_axis hidden(const sr_class *c, const sr_sizes *s) {
-    return (sr_axis){SR_AXIS_FF, SR_READS,
-                     c->code.nonlinearity == 3 ? SR_BETWEEN_BEND : SR_BETWEEN_PRODUCT,
-                     sr_ff_width(s->width)};
+static int hidden(const sr_unit *u, sr_axis axis[2]) {
+    axis[0] =
+        sr_unit_axis(u, SR_AXIS_FF, SR_READS,
+                     u->class_->code.nonlinearity == 3 ? SR_BETWEEN_BEND : SR_BETWEEN_PRODUCT);
+    return 1;
 }
 
-static const sr_family_builder attention = {attention_check, attention_declare, compose, values},
-                               diagonal = {NULL, sr_featurizer_declare, compose, channels},
-                               memoryless = {NULL, sr_featurizer_declare, compose, hidden};
+static const char *computed_features(const sr_class *class_, sr_axis_kind kind) {
+    (void)class_;
+    return kind == SR_AXIS_FEATURE
+               ? "the features of a position are computed, and others would change all of them"
+               : NULL;
+}
+
+static const sr_family_builder attention = {attention_sizes, attention_declare, compose, values,
+                                            NULL},
+                               recurrence = {recurrence_sizes, sr_featurizer_declare, compose,
+                                             channels, NULL},
+                               convolution = {convolution_sizes, sr_featurizer_declare, compose,
+                                              channels, computed_features},
+                               memoryless = {memoryless_sizes, sr_featurizer_declare, compose,
+                                             hidden, NULL};
 
 const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
     static const sr_family_builder *const builders[] = {
         [SR_FAMILY_SA] = &attention,
-        [SR_FAMILY_REC] = &diagonal,
-        [SR_FAMILY_GCONV] = &diagonal,
+        [SR_FAMILY_REC] = &recurrence,
+        [SR_FAMILY_GCONV] = &convolution,
         [SR_FAMILY_GMEMLESS] = &memoryless,
         [SR_FAMILY_MLP] = &sr_family_mlp,
         [SR_FAMILY_MOE] = &sr_family_moe,
@@ -125,24 +182,58 @@ const sr_family_builder *sr_family_builder_of(const sr_class *class_) {
     return builders[class_->family];
 }
 
-sartor_status sr_unit_check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes) {
+sartor_status sr_unit_sizes_default(sartor_context *ctx, const sr_class *class_,
+                                    const sr_sizes *sizes, sr_unit_sizes *unit) {
+    *unit = (sr_unit_sizes){.scale = 0};
+    return sr_family_builder_of(class_)->sizes(ctx, class_, sizes, unit);
+}
+
+/* Sizes that every class can have: they tell which axes it has. */
+static const sr_sizes plain = {.width = 256, .head_dim = 16, .window = 1, .filter_length = 1};
+
+sartor_status sr_unit_sizes_check(sartor_context *ctx, const sr_class *class_,
+                                  const sr_unit_sizes *u) {
+    sr_unit_sizes usual;
+    SR_TRY(sr_unit_sizes_default(ctx, class_, &plain, &usual));
+    for (int i = 0; i < SR_AXIS_KINDS; i++) {
+        if ((u->axis[i] != 0) != (usual.axis[i] != 0))
+            return sr_fail(ctx, SARTOR_INVALID, "%s has %s axis '%s'", class_->name,
+                           usual.axis[i] != 0 ? "an" : "no", sr_axis_name((sr_axis_kind)i));
+        if (u->axis[i] < 0 || u->axis[i] > SR_MAX_WIDTH)
+            return sr_fail(ctx, SARTOR_INVALID, "%s: %s is %" PRId64 ", expected 1 to %d",
+                           class_->name, sr_axis_name((sr_axis_kind)i), u->axis[i], SR_MAX_WIDTH);
+    }
+    const int64_t heads = u->axis[SR_AXIS_HEAD], kv = u->axis[SR_AXIS_KV_HEAD];
+    if (kv > 0 && heads % kv != 0)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "%s: %" PRId64 " heads are not a multiple of %" PRId64
+                       " heads of keys and values",
+                       class_->name, heads, kv);
+    if ((u->scale != 0) != (usual.scale != 0) || u->scale < 0 || u->scale > SR_MAX_WIDTH ||
+        (u->divisor != 0) != (usual.divisor != 0) || u->divisor < 0 || u->divisor > SR_MAX_WIDTH)
+        return sr_fail(ctx, SARTOR_INVALID, "%s: a stored constant is out of range", class_->name);
+    if (u->pairs < 0 || 2 * u->pairs > u->axis[SR_AXIS_KEY] ||
+        (u->pairs > 0 && class_->family != SR_FAMILY_SA))
+        return sr_fail(ctx, SARTOR_INVALID, "%s: rotates %" PRId64 " pairs of %" PRId64 " channels",
+                       class_->name, u->pairs, u->axis[SR_AXIS_KEY]);
+    return SARTOR_OK;
+}
+
+const char *sr_unit_fixed(const sr_class *class_, sr_axis_kind kind) {
     const sr_family_builder *f = sr_family_builder_of(class_);
-    return f->check != NULL ? f->check(ctx, class_, sizes) : SARTOR_OK;
+    return f->fixed != NULL ? f->fixed(class_, kind) : NULL;
 }
 
 /* Channel mixing: every unit is projected back to the residual stream by a matrix of its own, some
  * with a bias. */
 static sartor_status out_declare(sr_declare *d) {
     const sr_class *c = d->unit->class_;
-    sr_axis model = {SR_AXIS_MODEL, SR_WRITES, SR_BETWEEN_NORM, d->sizes->width};
-    sr_axis from = sr_family_builder_of(c)->out(c, d->sizes);
+    sr_axis axis[3] = {{SR_AXIS_MODEL, SR_WRITES, SR_BETWEEN_NORM, d->sizes->width}};
+    const int read = sr_family_builder_of(c)->out(d->unit, axis + 1);
     sr_init init = {SR_INIT_NORMAL, 0.02 / sqrt((double)d->livs), 0};
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 2,
-                             (sr_axis[]){model, from}));
+    SR_TRY(sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 1 + read, axis));
     if (!sr_code_biases(c->code)) return SARTOR_OK;
-    model.role = SR_ALONG;
-    return sr_declare_tensor(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN, SR_INIT_ZERO, false, 1,
-                             &model);
+    return sr_declare_vector(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN, SR_INIT_ZERO, 1, axis);
 }
 
 sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_sizes *sizes,
@@ -193,7 +284,8 @@ static sr_value add_gated(sr_build *b, sr_value gate, const sr_value out[3]) {
 sr_value sr_unit_emit(sr_build *b, int i, sr_value x) {
     sr_unit *u = &b->units[i];
     sr_value norm[2] = {x, sr_graph_param(b->graph, u->norm, 1)};
-    sr_value n = sr_graph_op(b->graph, "rmsnorm", (sr_attr){.norm = {SR_NORM_EPSILON}}, norm, NULL);
+    const sr_attr attr = {.norm = {SR_NORM_EPSILON, b->sizes->divisor}};
+    sr_value n = sr_graph_op(b->graph, "rmsnorm", attr, norm, NULL);
     for (int branch = 0; branch < (u->class_->differential ? 2 : 1); branch++) {
         u->out_gate = SR_NO_VALUE;
         sr_value out[3] = {sr_family_builder_of(u->class_)->emit(b, u, branch, n),

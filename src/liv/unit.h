@@ -45,6 +45,7 @@ enum { SR_BRANCHES = 2 };
 
 typedef struct sr_unit {
     const sr_class *class_;
+    sr_unit_sizes size;
     int index; /* LIV, from 0 */
     int norm;  /* parameter */
     int slot[SR_BRANCHES][SR_SLOTS];
@@ -61,11 +62,18 @@ typedef struct sr_unit {
     sr_value out_gate; /* its sigmoid multiplies what the output projection makes */
 } sr_unit;
 
-/* SARTOR_INVALID with the reason when a class cannot have these sizes. */
-sartor_status sr_unit_check(sartor_context *ctx, const sr_class *class_, const sr_sizes *sizes);
+/* The sizes of a new unit. SARTOR_INVALID with the reason when a class cannot have the model's. */
+sartor_status sr_unit_sizes_default(sartor_context *ctx, const sr_class *class_,
+                                    const sr_sizes *sizes, sr_unit_sizes *unit);
+/* Of a unit with sizes of its own: SARTOR_INVALID unless it has the axes of the default ones, in
+ * range, and heads that are a multiple of those of keys and values. */
+sartor_status sr_unit_sizes_check(sartor_context *ctx, const sr_class *class_,
+                                  const sr_unit_sizes *unit);
+/* Why an axis of the class cannot grow without changing what the unit computes; NULL: it can. */
+const char *sr_unit_fixed(const sr_class *class_, sr_axis_kind kind);
 
-/* Declares the parameters of unit `i`; units before it are declared already. `livs` scales the
- * output projections' initial values. */
+/* Declares the parameters of unit `i`, whose class, sizes and sharing are set; units before it are
+ * declared already. `livs` scales the output projections' initial values. */
 sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_sizes *sizes,
                               sr_unit *units, int i, int livs);
 

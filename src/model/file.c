@@ -1,19 +1,19 @@
 #include "model/file.h"
 
 #include "base/memory.h"
+#include "model/architecture.h"
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { NAME = SR_PARAM_NAME + 32 };
-static const char tokenizer_tensor[] = "tokenizer", sequence_head[] = "sequence";
+static const char tokenizer_tensor[] = "tokenizer";
 
 static int shape_of(const sr_param *p, int64_t dims[2]) {
     dims[0] = p->rows;
     dims[1] = p->cols;
-    if (p->axes > 1) return 2;
+    if (p->axes > 1 && !p->vector) return 2;
     dims[0] = p->cols;
     return 1;
 }
@@ -24,19 +24,8 @@ static void full_name(char out[NAME], const char *prefix, const sr_param *p) {
 
 /* ---- writing ---- */
 
-static char *architecture_json(const sr_model *m) {
-    char *genome = malloc(SR_GENOME_TEXT);
-    if (genome == NULL) return NULL;
-    sr_genome_print(&m->genome, genome);
-    const sr_sizes *s = &m->sizes;
-    json_t *root = json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "version",
-                             SR_MODEL_FORMAT, "genome", genome, "width", (json_int_t)s->width,
-                             "head_dim", (json_int_t)s->head_dim, "window", (json_int_t)s->window,
-                             "vocab", (json_int_t)s->vocab, "context", (json_int_t)s->context,
-                             "filter_length", (json_int_t)s->filter_length, "tied", (int)s->tied);
-    free(genome);
-    if (root != NULL && s->head == SR_HEAD_SEQUENCE) /* a language model has no such key */
-        (void)json_object_set_new(root, "head", json_string(sequence_head));
+static char *architecture_text(const sr_model *m) {
+    json_t *root = sr_architecture_json(m);
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;
@@ -70,7 +59,7 @@ static sartor_status write_all(sartor_context *ctx, sr_st_writer *w, const sr_mo
                                const void *tokenizer, size_t tokenizer_bytes,
                                const sr_model_extra *extra, int n_extra, const sr_model_note *note,
                                int n_notes) {
-    char *json = architecture_json(m);
+    char *json = architecture_text(m);
     if (json == NULL) return sr_fail(ctx, SARTOR_MEMORY, "not enough memory for a model file");
     sartor_status status = sr_st_set_metadata(ctx, w, "sartor", json);
     free(json);
@@ -104,40 +93,9 @@ static sartor_status read_architecture(sartor_context *ctx, const char *path, co
                                        sr_model **model) {
     json_error_t error;
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    json_int_t width = 0, head_dim = 0, window = 0, vocab = 0, context = 0, filter = 0;
-    int version = 0, tied = 0;
-    const char *genome_text = NULL;
-    sartor_status status = SARTOR_OK;
-    if (root == NULL || json_unpack(root, "{s:i}", "version", &version) != 0)
-        status = sr_fail(ctx, SARTOR_FORMAT, "%s: its sartor metadata is not readable", path);
-    else if (version != SR_MODEL_FORMAT)
-        status = sr_fail(ctx, SARTOR_FORMAT, "%s: model format %d, this program reads %d", path,
-                         version, SR_MODEL_FORMAT);
-    else if (json_unpack(root, "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "genome", &genome_text,
-                         "width", &width, "head_dim", &head_dim, "window", &window, "vocab", &vocab,
-                         "context", &context, "filter_length", &filter, "tied", &tied) != 0)
-        status = sr_fail(ctx, SARTOR_FORMAT, "%s: its sartor metadata lacks a size", path);
-    const json_t *head = json_object_get(root, "head");
-    if (status == SARTOR_OK && head != NULL &&
-        (json_string_value(head) == NULL || strcmp(json_string_value(head), sequence_head) != 0))
-        status = sr_fail(ctx, SARTOR_FORMAT, "%s: a kind of model that this program does not know",
-                         path);
-    sr_genome *genome = NULL;
-    if (status == SARTOR_OK)
-        status = sr_alloc(ctx, 1, sizeof *genome, "a genome", (void **)&genome);
-    if (status == SARTOR_OK)
-        status = sr_genome_parse(ctx, genome_text, strlen(genome_text), genome);
-    if (status == SARTOR_OK) {
-        sr_sizes sizes = {
-            width,   head_dim, window, vocab,
-            context, filter,   tied,   head != NULL ? SR_HEAD_SEQUENCE : SR_HEAD_LANGUAGE,
-        };
-        status = sr_model_create(ctx, genome, &sizes, model);
-    }
-    if (genome_text != NULL && status != SARTOR_OK) status = sr_fail_in(ctx, status, "%s", path);
-    free(genome);
+    sartor_status status = sr_architecture_read(ctx, root, model);
     json_decref(root);
-    return status;
+    return status == SARTOR_OK ? status : sr_fail_in(ctx, status, "%s", path);
 }
 
 sartor_status sr_model_read_flat(sartor_context *ctx, const sr_st_reader *reader, const sr_model *m,

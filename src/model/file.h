@@ -8,8 +8,6 @@
 #include "model/model.h"
 #include "tensor/safetensors.h"
 
-enum { SR_MODEL_FORMAT = 1 };
-
 /* Extra tensors and metadata beside the weights: what a checkpoint adds. Flat buffers of
  * schema.elements f32, stored per tensor under PREFIX + name. */
 typedef struct sr_model_extra {

@@ -58,7 +58,7 @@ sr_value sr_head_emit(const sr_sequence_head *head, sr_graph *g, sr_value x) {
     for (int i = 0; i < SR_HEAD_LAYERS; i++) {
         sr_value norm[2] = {x, sr_graph_param(g, head->norm[i], 1)};
         sr_value linear[3] = {
-            sr_graph_op(g, "rmsnorm", (sr_attr){.norm = {SR_NORM_EPSILON}}, norm, NULL),
+            sr_graph_op(g, "rmsnorm", (sr_attr){.norm = {SR_NORM_EPSILON, 0}}, norm, NULL),
             sr_graph_param(g, head->weight[i], 1), SR_NO_VALUE};
         sr_value map[2] = {sr_graph_op(g, "linear", (sr_attr){.linear = {1, true}}, linear, NULL),
                            sr_graph_param(g, head->bias[i], 1)};

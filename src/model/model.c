@@ -4,8 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static sartor_status check_sizes(sartor_context *ctx, const sr_genome *genome, const sr_sizes *s) {
+static sartor_status check_sizes(sartor_context *ctx, const sr_sizes *s) {
     const struct {
         const char *name;
         int64_t value, low, high;
@@ -23,11 +24,46 @@ static sartor_status check_sizes(sartor_context *ctx, const sr_genome *genome, c
     if (s->head == SR_HEAD_SEQUENCE && s->width % 2 != 0)
         return sr_fail(ctx, SARTOR_INVALID,
                        "width is %" PRId64 ", a sequence head needs an even one", s->width);
-    for (int i = 0; i < genome->n; i++) {
-        sartor_status status = sr_unit_check(ctx, sr_class_get(genome->liv[i].liv_class), s);
+    if (s->divisor < 0 || s->divisor > SR_MAX_WIDTH)
+        return sr_fail(ctx, SARTOR_INVALID, "the norms divide by %" PRId64 ", expected 0 to %d",
+                       s->divisor, SR_MAX_WIDTH);
+    return SARTOR_OK;
+}
+
+/* The sizes of every unit: given, or those of a new one. */
+static sartor_status size_units(sartor_context *ctx, sr_model *m, const sr_unit_sizes *given) {
+    for (int i = 0; i < m->genome.n; i++) {
+        sr_unit *u = &m->units[i];
+        u->class_ = sr_class_get(m->genome.liv[i].liv_class);
+        if (given != NULL) u->size = given[i];
+        sartor_status status = given != NULL
+                                   ? sr_unit_sizes_check(ctx, u->class_, &u->size)
+                                   : sr_unit_sizes_default(ctx, u->class_, &m->sizes, &u->size);
         if (status != SARTOR_OK) return sr_fail_in(ctx, status, "LIV %d", i + 1);
     }
     return SARTOR_OK;
+}
+
+/* What one unit makes another reads: what both have must be equally large. */
+static sartor_status match_units(sartor_context *ctx, const sr_model *m, int reader, int maker) {
+    const sr_unit_sizes *a = &m->units[reader].size, *b = &m->units[maker].size;
+    for (int k = 0; reader != maker && maker >= 0 && k < SR_AXIS_KINDS; k++)
+        if (a->axis[k] > 0 && b->axis[k] > 0 && a->axis[k] != b->axis[k])
+            return sr_fail(
+                ctx, SARTOR_INVALID,
+                "LIVs %d and %d share features, but not their size: %s is %" PRId64 " and %" PRId64,
+                maker + 1, reader + 1, sr_axis_name((sr_axis_kind)k), b->axis[k], a->axis[k]);
+    return SARTOR_OK;
+}
+
+bool sr_model_unit_grew(const sr_model *m, int unit) {
+    const sr_unit *u = &m->units[unit];
+    sr_unit_sizes usual;
+    sartor_context *quiet = sartor_context_create();
+    const bool possible =
+        quiet != NULL && sr_unit_sizes_default(quiet, u->class_, &m->sizes, &usual) == SARTOR_OK;
+    sartor_context_destroy(&quiet);
+    return !possible || memcmp(&usual, &u->size, sizeof usual) != 0;
 }
 
 /* The embedding is read by tokens and writes the stream; the unembedding the other way round. A
@@ -56,14 +92,17 @@ static sartor_status declare(sartor_context *ctx, sr_model *m) {
     for (int i = 0; i < m->genome.n && status == SARTOR_OK; i++) {
         const sr_liv_sharing *s = &sharing->liv[i];
         sr_unit *u = &m->units[i];
-        u->class_ = sr_class_get(m->genome.liv[i].liv_class);
         u->index = i;
         u->rest_owner = s->rest_owner;
         for (int f = 0; f < SR_FEATURES; f++) {
             u->feature_source[f] = s->feature_source[f];
             u->weight_owner[f] = s->weight_owner[f];
         }
-        status = sr_unit_declare(ctx, &m->schema, &m->sizes, m->units, i, m->genome.n);
+        for (int f = 0; f < SR_FEATURES && status == SARTOR_OK; f++)
+            status = match_units(ctx, m, i, s->feature_source[f]);
+        if (status == SARTOR_OK) status = match_units(ctx, m, i, s->rest_owner);
+        if (status == SARTOR_OK)
+            status = sr_unit_declare(ctx, &m->schema, &m->sizes, m->units, i, m->genome.n);
     }
     free(sharing);
     SR_TRY(status);
@@ -81,9 +120,15 @@ static sartor_status declare(sartor_context *ctx, sr_model *m) {
 
 sartor_status sr_model_create(sartor_context *ctx, const sr_genome *genome, const sr_sizes *sizes,
                               sr_model **model) {
+    return sr_model_create_sized(ctx, genome, sizes, NULL, model);
+}
+
+sartor_status sr_model_create_sized(sartor_context *ctx, const sr_genome *genome,
+                                    const sr_sizes *sizes, const sr_unit_sizes *units,
+                                    sr_model **model) {
     *model = NULL;
     SR_TRY(sr_genome_check(ctx, genome, NULL));
-    SR_TRY(check_sizes(ctx, genome, sizes));
+    SR_TRY(check_sizes(ctx, sizes));
     sr_model *m;
     SR_TRY(sr_alloc(ctx, 1, sizeof *m, "a model", (void **)&m));
     m->genome = *genome;
@@ -91,6 +136,7 @@ sartor_status sr_model_create(sartor_context *ctx, const sr_genome *genome, cons
     m->sizes = *sizes;
     sartor_status status =
         sr_alloc(ctx, (size_t)genome->n, sizeof *m->units, "a model's units", (void **)&m->units);
+    if (status == SARTOR_OK) status = size_units(ctx, m, units);
     if (status == SARTOR_OK) status = declare(ctx, m);
     if (status != SARTOR_OK)
         sr_model_destroy(&m);
@@ -136,7 +182,8 @@ static sr_value emit_body(sr_model *m, sr_build *b, sr_value ids) {
 
 static sr_value emit_norm(sr_model *m, sr_graph *g, sr_value x) {
     sr_value norm[2] = {x, sr_graph_param(g, m->norm, 1)};
-    return sr_graph_op(g, "rmsnorm", (sr_attr){.norm = {SR_NORM_EPSILON}}, norm, NULL);
+    const sr_attr attr = {.norm = {SR_NORM_EPSILON, m->sizes.divisor}};
+    return sr_graph_op(g, "rmsnorm", attr, norm, NULL);
 }
 
 /* stream -> what the purpose wants */

@@ -24,6 +24,13 @@ typedef struct sr_model {
  * range, SARTOR_MEMORY when the model is beyond all memory. */
 sartor_status sr_model_create(sartor_context *ctx, const sr_genome *genome, const sr_sizes *sizes,
                               sr_model **model);
+/* The same with sizes of its own for every unit (genome->n): of a model that has grown. Units that
+ * share features must agree in the sizes that they have in common. */
+sartor_status sr_model_create_sized(sartor_context *ctx, const sr_genome *genome,
+                                    const sr_sizes *sizes, const sr_unit_sizes *units,
+                                    sr_model **model);
+/* Whether a unit has other sizes than a new one of its class would have. */
+bool sr_model_unit_grew(const sr_model *model, int unit);
 void sr_model_destroy(sr_model **model);
 
 /* Room for the weights, and their initial values. */

@@ -29,6 +29,7 @@ typedef enum sr_decay { SR_DECAY_NONE, SR_DECAY_HEAD, SR_DECAY_KEY } sr_decay;
 typedef union sr_attr {
     struct {
         double epsilon;
+        int64_t divisor; /* of the sum of squares; 0: the number of columns */
     } norm;
     struct {
         int sign;  /* +1 or -1: y = residual + sign * x W^T */
@@ -39,6 +40,7 @@ typedef union sr_attr {
     } rope;
     struct {
         int heads, kv_heads, head_dim;
+        int value_dim;
         int64_t window; /* positions seen, the present one included; 0: all */
         sr_map_kind map;
         double scale; /* of q.k */
@@ -77,6 +79,7 @@ typedef union sr_attr {
         int heads;
         bool centre; /* subtract the mean: LayerNorm, else RMSNorm */
         double epsilon;
+        int64_t divisor; /* of the sum of squares; 0: the channels of a head */
     } head_norm;
     struct {
         int heads;

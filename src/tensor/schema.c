@@ -6,10 +6,49 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const axis_names[SR_AXIS_KINDS] = {
+    [SR_AXIS_MODEL] = "model",
+    [SR_AXIS_HEAD] = "head",
+    [SR_AXIS_KV_HEAD] = "kv_head",
+    [SR_AXIS_KEY] = "key",
+    [SR_AXIS_VALUE] = "value",
+    [SR_AXIS_CHANNEL] = "channel",
+    [SR_AXIS_FF] = "ff",
+    [SR_AXIS_STATE] = "state",
+    [SR_AXIS_TAP] = "tap",
+    [SR_AXIS_RANK] = "rank",
+    [SR_AXIS_FEATURE] = "feature",
+    [SR_AXIS_VOCAB] = "vocab",
+    [SR_AXIS_POSITION] = "position",
+    [SR_AXIS_MIX] = "mix",
+    [SR_AXIS_EXPERT] = "expert",
+    [SR_AXIS_TILE] = "tile",
+    [SR_AXIS_PART] = "part",
+};
+
+const char *sr_axis_name(sr_axis_kind kind) {
+    return (unsigned)kind < SR_AXIS_KINDS ? axis_names[kind] : NULL;
+}
+
+int sr_axis_find(const char *name) {
+    for (int i = 0; i < SR_AXIS_KINDS; i++)
+        if (strcmp(axis_names[i], name) == 0) return i;
+    return -1;
+}
+
+/* The first axis that is a column. */
+static int first_column(const sr_param *p) {
+    if (p->vector) return 0;
+    int first = p->axes - 1;
+    while (first > 0 && p->axis[first].role == SR_READS && p->axis[first - 1].role == SR_READS)
+        first--;
+    return first;
+}
+
 int sr_schema_add(sartor_context *ctx, sr_schema *schema, const sr_param *param) {
     int64_t rows = 1, cols = 1;
     for (int i = 0; i < param->axes; i++) {
-        int64_t *side = i == param->axes - 1 ? &cols : &rows;
+        int64_t *side = i >= first_column(param) ? &cols : &rows;
         if (param->axis[i].size < 1 || __builtin_mul_overflow(*side, param->axis[i].size, side) ||
             rows > INT64_C(1) << 40 || cols > (INT64_C(1) << 40) / rows) {
             sr_fail(ctx, SARTOR_MEMORY, "%s: a size is below 1 or beyond all memory", param->name);

@@ -28,8 +28,14 @@ typedef enum sr_axis_kind {
     SR_AXIS_MIX,      /* the bottleneck of a data-dependent token shift */
     SR_AXIS_EXPERT,   /* experts of a mixture */
     SR_AXIS_TILE,     /* channels of a projection that is repeated */
-    SR_AXIS_PART,     /* channels of all parts that it is then cut into */
+    SR_AXIS_PART,     /* parts that a projection is cut into */
+    SR_AXIS_KINDS
 } sr_axis_kind;
+
+/* Its name in messages, files and options: "model", "head" ... NULL for another number. */
+const char *sr_axis_name(sr_axis_kind kind);
+/* The kind of a name, or -1. */
+int sr_axis_find(const char *name);
 
 /* What lies between the tensors that write an axis and those that read it; growth needs it
  * (reference: function-preserving expansions, rules R1 to R5). */
@@ -38,15 +44,19 @@ typedef enum sr_between {
     SR_BETWEEN_ENTRY,   /* an entrywise map that keeps zero, with a slope there */
     SR_BETWEEN_BEND,    /* an entrywise map that keeps zero, without a slope there (ReLU) */
     SR_BETWEEN_OPEN,    /* an entrywise map, or a bias, that does not keep zero */
-    SR_BETWEEN_NORM,    /* a norm over the axis */
+    SR_BETWEEN_ASLEEP,  /* an entrywise map that keeps zero, behind writers that start at zero */
+    SR_BETWEEN_NORM,    /* a norm over the axis: by root mean square */
+    SR_BETWEEN_CENTRED, /* a norm over the axis that takes away the mean first */
     SR_BETWEEN_PRODUCT, /* two producers multiply: q.k, B.C, gate * value */
 } sr_between;
 
 /* What a tensor does to an axis it has. */
 typedef enum sr_axis_role {
-    SR_WRITES, /* a producer: its rows make the axis */
-    SR_READS,  /* a consumer: its columns take the axis in */
-    SR_ALONG   /* one number per coordinate: gains, biases, taps, decays */
+    SR_WRITES,   /* a producer: its rows make the axis; also a bias that is added to it */
+    SR_SILENCES, /* a producer that can keep a coordinate silent where no tensor reads the axis: one
+                  * factor of a product (k of q.k) */
+    SR_READS,    /* a consumer: its columns take the axis in; also older taps */
+    SR_ALONG     /* one number per coordinate that multiplies or shapes: gains, decays, taps */
 } sr_axis_role;
 
 /* An axis of the model: one per scope (0: the whole model; 1 + i: LIV i) and kind. Parameters that
@@ -85,7 +95,8 @@ typedef struct sr_param {
     int scope;                /* 0: the whole model; 1 + i: LIV i */
     int axes;
     sr_axis axis[SR_MAX_AXES];
-    int64_t rows, cols; /* as a matrix: all axes but the reading (or last) one, and that one */
+    bool vector;        /* one row, whatever its axes: a bias, a gain */
+    int64_t rows, cols; /* as a matrix */
     int64_t offset;     /* of its first element in the flat buffers */
     sr_init init;
     bool decay;     /* weight decay applies (matrices that multiply, embeddings) */
@@ -100,8 +111,9 @@ typedef struct sr_schema {
 } sr_schema;
 
 /* Adds one tensor behind the others; its number, or -1 with an error in the context (out of memory,
- * a size below 1, more than 2^40 elements). `rows` and `cols` follow from the axes: the last axis
- * is cols, the others rows; a single axis is one row. */
+ * a size below 1, more than 2^40 elements). `rows` and `cols` follow from the axes: columns are the
+ * last axis, with the axes before it where all of them read; a vector or a single axis is one row.
+ */
 int sr_schema_add(sartor_context *ctx, sr_schema *schema, const sr_param *param);
 /* The number of a tensor by name, or -1. */
 int sr_schema_find(const sr_schema *schema, const char *name);

@@ -1,0 +1,101 @@
+/* Reading requests. */
+#define _GNU_SOURCE
+#include "grow/request.h"
+
+#include "base/memory.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const sr_growth_size sizes[] = {
+    {"width", "N", "channels of the residual stream", SR_AXIS_MODEL},
+    {"ff", "N", "hidden channels of memoryless LIVs", SR_AXIS_FF},
+    {"heads", "+N", "query heads, so many more; heads of a recurrence", SR_AXIS_HEAD},
+    {"kv-heads", "N", "heads of keys and values", SR_AXIS_KV_HEAD},
+    {"key", "N", "channels of a query and key in each head", SR_AXIS_KEY},
+    {"value", "N", "channels of a value in each head", SR_AXIS_VALUE},
+    {"state", "N", "states of a recurrence", SR_AXIS_STATE},
+    {"taps", "N", "taps of short convolutions", SR_AXIS_TAP},
+    {"channels", "N", "channels of a recurrence or a convolution", SR_AXIS_CHANNEL},
+    {"rank", "N", "rank of time steps and decays, width of filter networks", SR_AXIS_RANK},
+    {"features", "N", "features of linear attention and of learned positions", SR_AXIS_FEATURE},
+    {"mix", "N", "rank of RWKV's data-dependent token shift", SR_AXIS_MIX},
+};
+
+const sr_growth_size *sr_growth_size_get(int index) {
+    return index >= 0 && (size_t)index < sizeof sizes / sizeof *sizes ? &sizes[index] : NULL;
+}
+
+void sr_growth_request_free(sr_growth_request *r) {
+    free(r->at);
+    free(r->livs);
+    free(r->to);
+    *r = (sr_growth_request){.at = NULL};
+}
+
+static sartor_status set_size(sartor_context *ctx, sr_growth_request *r, const sr_growth_size *s,
+                              const char *value) {
+    const bool more = *value == '+';
+    char *end;
+    const long long n = strtoll(value + more, &end, 10);
+    if (value[more] < '0' || value[more] > '9' || *end != '\0' || n < 1 || n > SR_MAX_WIDTH)
+        return sr_fail(ctx, SARTOR_INVALID, "%s: '%.40s' is no size of 1 to %d, or +N", s->name,
+                       value, SR_MAX_WIDTH);
+    r->size[s->axis].value = n;
+    r->size[s->axis].more = more;
+    return SARTOR_OK;
+}
+
+static sartor_status set_text(sartor_context *ctx, char **place, const char *value) {
+    free(*place);
+    *place = strdup(value);
+    return *place != NULL ? SARTOR_OK : sr_no_memory(ctx);
+}
+
+static sartor_status set_rotation(sartor_context *ctx, sr_growth_request *r, const char *value) {
+    static const char *const names[] = {"auto", "spread", "extend", "none"};
+    for (int i = 0; i < 4; i++)
+        if (strcmp(value, names[i]) == 0) {
+            r->rotation = (sr_rotation)i;
+            return SARTOR_OK;
+        }
+    return sr_fail(ctx, SARTOR_INVALID, "rotation: '%.40s' is not auto, spread, extend or none",
+                   value);
+}
+
+sartor_status sr_growth_request_set(sartor_context *ctx, sr_growth_request *r, const char *name,
+                                    const char *value) {
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (strcmp(name, sizes[i].name) == 0) return set_size(ctx, r, &sizes[i], value);
+    if (strcmp(name, "at") == 0) return set_text(ctx, &r->at, value);
+    if (strcmp(name, "livs") == 0) return set_text(ctx, &r->livs, value);
+    if (strcmp(name, "to") == 0) return set_text(ctx, &r->to, value);
+    if (strcmp(name, "rotation") == 0) return set_rotation(ctx, r, value);
+    return sr_fail(ctx, SARTOR_INVALID,
+                   "nothing that grows is called '%.40s'; there are width, ff, heads, kv-heads, "
+                   "key, value, state, taps, channels, rank, features, mix, livs",
+                   name);
+}
+
+static sartor_status set_item(sartor_context *ctx, sr_growth_request *r, char *item) {
+    char *equals = strchr(item, '=');
+    if (equals == NULL) return sr_fail(ctx, SARTOR_INVALID, "'%.60s' is not NAME=VALUE", item);
+    *equals = '\0';
+    return sr_growth_request_set(ctx, r, item, equals + 1);
+}
+
+sartor_status sr_growth_request_parse(sartor_context *ctx, const char *text, size_t n,
+                                      sr_growth_request *r) {
+    static const char blanks[] = " \t\r\n";
+    char *copy = strndup(text, n), *rest = NULL;
+    *r = (sr_growth_request){.at = NULL};
+    if (copy == NULL) return sr_no_memory(ctx);
+    sartor_status status = SARTOR_OK;
+    char *item = strtok_r(copy, blanks, &rest);
+    if (item == NULL) status = sr_fail(ctx, SARTOR_INVALID, "it does not say what is to grow");
+    for (; item != NULL && status == SARTOR_OK; item = strtok_r(NULL, blanks, &rest))
+        status = set_item(ctx, r, item);
+    free(copy);
+    if (status != SARTOR_OK) sr_growth_request_free(r);
+    return status;
+}

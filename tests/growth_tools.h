@@ -1,0 +1,35 @@
+/* Growing small models in tests, and comparing what they compute. */
+#ifndef GROWTH_TOOLS_H
+#define GROWTH_TOOLS_H
+
+#include "grow/request.h"
+#include "model_run.h"
+
+/* Sizes at which every class can be built, with room for odd growth. */
+extern const sr_sizes growth_sizes;
+
+/* A model whose every tensor matters: gains away from 1, biases away from 0, small embeddings (sd
+ * 0.02, so that a norm's epsilon shows), other matrices at 1 / sqrt(columns). All weights are
+ * multiples of 2^-12: means of a power of two of them are exact. */
+sr_model *growth_model(sartor_context *ctx, const char *arch, const sr_sizes *sizes);
+
+/* Grows by a request text (grow/request.h) and fills in the weights. `approximate` as in the
+ * request. NULL with the error in the context. */
+sr_growth *growth_of(sartor_context *ctx, const sr_model *model, const char *request,
+                     bool approximate);
+
+/* Largest difference of the logits of two models over a few sequences, and the largest logit. */
+typedef struct growth_difference {
+    double worst, largest;
+} growth_difference;
+growth_difference growth_compare(sartor_context *ctx, sr_model *a, sr_model *b, sr_numbers numbers);
+/* Of logits after prefill and steps of `b` against a whole pass of `a`; f32 kernels and cache. */
+growth_difference growth_compare_steps(sartor_context *ctx, sr_model *a, sr_model *b);
+
+/* Architectures that tests grow: every class, and all kinds of sharing; NULL behind the last. */
+const char *growth_arch(int index, char text[96]);
+
+/* The axes that a model's LIVs have and requests can name. */
+bool growth_has_axis(const sr_model *model, sr_axis_kind kind);
+
+#endif

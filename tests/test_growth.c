@@ -1,0 +1,344 @@
+/* Growth keeps what a model computes: every class, every axis, odd sizes, any order. */
+#include "growth_tools.h"
+
+#include "base/rng.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static sartor_context *ctx;
+
+static int make_context(void **state) {
+    (void)state;
+    ctx = sartor_context_create();
+    return ctx == NULL;
+}
+static int free_context(void **state) {
+    (void)state;
+    sartor_context_destroy(&ctx);
+    return 0;
+}
+
+/* The bound in f64: adding exact zeros changes no bit. Averages of RWKV's values pass a division.
+ */
+static void expect_same(sr_model *a, sr_model *b, const char *what, const char *request,
+                        bool averaged) {
+    const growth_difference truth = growth_compare(ctx, a, b, SR_TRUTH_F64);
+    if (!(truth.worst <= (averaged ? 1e-12 * (1 + truth.largest) : 0)))
+        fail_msg("%s, %s: f64 logits differ by %.3g of %.3g", what, request, truth.worst,
+                 truth.largest);
+    const growth_difference fast = growth_compare(ctx, a, b, SR_FAST_F32);
+    if (!(fast.worst <= 1e-5 * (1 + fast.largest)))
+        fail_msg("%s, %s: f32 logits differ by %.3g of %.3g", what, request, fast.worst,
+                 fast.largest);
+}
+
+static void expect_same_steps(sr_model *a, sr_model *b, const char *what, const char *request) {
+    const growth_difference d = growth_compare_steps(ctx, a, b);
+    if (!(d.worst <= 1e-4 * (1 + d.largest)))
+        fail_msg("%s, %s: logits after steps differ by %.3g of %.3g", what, request, d.worst,
+                 d.largest);
+}
+
+static bool is_fixed(const sr_model *m, sr_axis_kind kind) {
+    for (int i = 0; i < m->genome.n; i++)
+        if (m->units[i].size.axis[kind] > 0 && sr_unit_fixed(m->units[i].class_, kind) != NULL)
+            return true;
+    return false;
+}
+
+/* Values behind a norm that takes away the mean are filled with averages. */
+static bool averages(const sr_model *m, sr_axis_kind kind) {
+    if (kind != SR_AXIS_VALUE) return false;
+    for (int i = 0; i < m->genome.n; i++)
+        if (m->units[i].class_->family == SR_FAMILY_RWKV) return true;
+    return false;
+}
+
+/* Every LIV that has the axis grows by `more`; a row of the genome's table at a time. */
+static void grow_one_axis(const char *arch, const sr_growth_size *size, const char *value) {
+    sr_model *m = growth_model(ctx, arch, &growth_sizes);
+    char request[64];
+    snprintf(request, sizeof request, "%s=%s", size->name, value);
+    if (growth_has_axis(m, size->axis)) {
+        sr_growth *g = growth_of(ctx, m, request, false);
+        if (is_fixed(m, size->axis)) {
+            assert_null(g);
+            g = growth_of(ctx, m, request, true);
+            if (g == NULL) fail_msg("%s, %s: %s", arch, request, sartor_error(ctx));
+            assert_false(g->exact);
+        } else if (g == NULL) {
+            /* groups of queries that cannot grow by so many */
+            if (strstr(sartor_error(ctx), "of keys and values cannot become") == NULL)
+                fail_msg("%s, %s: %s", arch, request, sartor_error(ctx));
+        } else {
+            assert_true(g->exact);
+            expect_same(m, g->to, arch, request, averages(m, size->axis));
+            expect_same_steps(m, g->to, arch, request);
+        }
+        sr_growth_destroy(&g);
+    }
+    sr_model_destroy(&m);
+}
+
+static void test_every_axis(void **state) {
+    (void)state;
+    char text[96];
+    for (int a = 0; growth_arch(a, text) != NULL; a++)
+        for (int i = 0; sr_growth_size_get(i) != NULL; i++) {
+            grow_one_axis(text, sr_growth_size_get(i), "+1");
+            grow_one_axis(text, sr_growth_size_get(i), "+4");
+        }
+}
+
+/* The three ways of rotating larger keys, by whole pairs and odd. */
+static void test_rotation(void **state) {
+    (void)state;
+    static const char *const requests[] = {"key=8 rotation=spread", "key=12 rotation=spread",
+                                           "key=8 rotation=extend", "key=9 rotation=extend",
+                                           "key=7 rotation=none",   "key=8 rotation=none"};
+    static const char *const archs[] = {"SA-1 SA-3", "SA-2-Diff", "MHA", "SA-1-1H", "SWA-1"};
+    for (size_t a = 0; a < sizeof archs / sizeof *archs; a++)
+        for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+            sr_model *m = growth_model(ctx, archs[a], &growth_sizes);
+            const bool one_head = strstr(archs[a], "1H") != NULL;
+            const char *request = one_head ? "key=32 rotation=spread" : requests[i];
+            sr_growth *g = growth_of(ctx, m, request, false);
+            if (g == NULL) fail_msg("%s, %s: %s", archs[a], request, sartor_error(ctx));
+            expect_same(m, g->to, archs[a], request, false);
+            expect_same_steps(m, g->to, archs[a], request);
+            sr_growth_destroy(&g);
+            sr_model_destroy(&m);
+        }
+}
+
+/* Grouped queries: more of them in every group, more groups, groups cut apart. */
+static void test_groups(void **state) {
+    (void)state;
+    static const struct {
+        const char *request;
+        int64_t heads, kv;
+    } cases[] = {
+        {"heads=+2", 10, 2},  {"heads=+4 kv-heads=3", 12, 3}, {"kv-heads=4", 8, 4},
+        {"kv-heads=8", 8, 8}, {"kv-heads=4 heads=+4", 12, 4}, {"heads=+7 kv-heads=3", 15, 3}};
+    sr_sizes sizes = growth_sizes;
+    sizes.width = 32;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sr_model *m = growth_model(ctx, "SA-3 RA-3", &sizes);
+        sr_growth *g = growth_of(ctx, m, cases[i].request, false);
+        if (g == NULL) fail_msg("%s: %s", cases[i].request, sartor_error(ctx));
+        assert_int_equal(g->to->units[0].size.axis[SR_AXIS_HEAD], cases[i].heads);
+        assert_int_equal(g->to->units[1].size.axis[SR_AXIS_KV_HEAD], cases[i].kv);
+        expect_same(m, g->to, "SA-3 RA-3", cases[i].request, false);
+        expect_same_steps(m, g->to, "SA-3 RA-3", cases[i].request);
+        sr_growth_destroy(&g);
+        sr_model_destroy(&m);
+    }
+}
+
+/* New LIVs of every class, at the start, in the middle and at the end. */
+static void test_new_livs(void **state) {
+    (void)state;
+    sr_model *m = growth_model(ctx, "SA-1 GMemless", &growth_sizes);
+    for (int c = 1; c <= sr_class_count(); c++)
+        for (int p = 0; p < 3; p++) {
+            static const char *const places[] = {"start", "1", "end"};
+            char request[96];
+            snprintf(request, sizeof request, "livs=%s,%s@%s", sr_class_get(c)->name,
+                     sr_class_get(c)->name, places[p]);
+            sr_growth *g = growth_of(ctx, m, request, false);
+            if (g == NULL) fail_msg("%s: %s", request, sartor_error(ctx));
+            assert_int_equal(g->to->genome.n, 4);
+            expect_same(m, g->to, "SA-1 GMemless", request, false);
+            sr_growth_destroy(&g);
+        }
+    sr_model_destroy(&m);
+}
+
+/* A larger architecture of which the model is a part. */
+static void test_into_architecture(void **state) {
+    (void)state;
+    sr_model *m = growth_model(ctx, "1.1.1.1.2-9.1.1.1.1-1.1.1.1.2", &growth_sizes);
+    sr_growth *g =
+        growth_of(ctx, m, "to=7.1.1.1.1-1.1.1.2.2-9.1.1.1.1-5.1.1.1.1-1.1.1.2.2 width=32", false);
+    if (g == NULL) fail_msg("%s", sartor_error(ctx));
+    assert_int_equal(g->to->genome.n, 5);
+    assert_int_equal(g->to->sizes.width, 32);
+    assert_int_equal(g->to->units[1].size.axis[SR_AXIS_HEAD], 8);
+    assert_int_equal(g->to->units[2].size.axis[SR_AXIS_FF], sr_ff_width(32));
+    expect_same(m, g->to, "a part", "to", false);
+    sr_growth_destroy(&g);
+    assert_null(growth_of(ctx, m, "to=1.1.1.1.1-9.1.1.1.1-1.1.1.1.1", false));
+    assert_non_null(strstr(sartor_error(ctx), "shares otherwise"));
+    assert_null(growth_of(ctx, m, "to=1.1.1.1.1-9.1.1.1.1", false));
+    assert_non_null(strstr(sartor_error(ctx), "no part of that architecture"));
+    sr_model_destroy(&m);
+}
+
+/* ---- several at once, one after another ---- */
+
+enum { STEPS = 4 };
+
+/* Requests that fit any architecture of the list; those that name an axis it lacks are skipped. */
+static void random_request(sr_rng rng, uint64_t *next, const sr_model *m, char text[128]) {
+    static const char *const livs[] = {"SA-1", "GMemless", "Rec-1", "GConv-2", "MLP"};
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; sr_growth_size_get(i) != NULL; i++) {
+        const sr_growth_size *s = sr_growth_size_get(i);
+        const int more = (int)sr_rng_below(rng, (*next)++, 8);
+        if (more == 0 || more > 5 || !growth_has_axis(m, s->axis) || is_fixed(m, s->axis) ||
+            s->axis == SR_AXIS_KV_HEAD)
+            continue;
+        used += (size_t)snprintf(text + used, 128 - used, "%s=+%d ", s->name,
+                                 s->axis == SR_AXIS_HEAD ? 4 : more);
+    }
+    if (sr_rng_below(rng, (*next)++, 3) == 0 && m->sizes.width % 4 == 0)
+        snprintf(text + used, 128 - used, "livs=%s@%d", livs[sr_rng_below(rng, (*next)++, 5)],
+                 (int)sr_rng_below(rng, (*next)++, (uint64_t)m->genome.n + 1));
+    else if (used == 0)
+        snprintf(text, 128, "width=+1");
+}
+
+static void test_random_orders(void **state) {
+    (void)state;
+    const sr_rng rng = {7, SR_FOR_TEST, 0};
+    uint64_t next = 0;
+    char arch[96];
+    for (int a = 0; growth_arch(a, arch) != NULL; a++) {
+        sr_model *first = growth_model(ctx, arch, &growth_sizes);
+        sr_growth *steps[STEPS] = {NULL};
+        const sr_model *last = first;
+        bool averaged = false;
+        for (int s = 0; s < STEPS; s++) {
+            char request[128];
+            random_request(rng, &next, last, request);
+            averaged = averaged || averages(last, SR_AXIS_VALUE);
+            steps[s] = growth_of(ctx, last, request, false);
+            if (steps[s] == NULL) fail_msg("%s, %s: %s", arch, request, sartor_error(ctx));
+            const growth_difference d = growth_compare(ctx, first, steps[s]->to, SR_TRUTH_F64);
+            /* an average of averages is no multiple of 2^-12: it is rounded to f32 */
+            if (!(d.worst <= (averaged ? 1e-5 : 1e-12) * (1 + d.largest)))
+                fail_msg("%s, step %d, %s: f64 logits differ by %.3g", arch, s, request, d.worst);
+            last = steps[s]->to;
+        }
+        expect_same_steps(first, steps[STEPS - 1]->to, arch, "four steps");
+        for (int s = STEPS - 1; s >= 0; s--) sr_growth_destroy(&steps[s]);
+        sr_model_destroy(&first);
+    }
+}
+
+/* ---- the way back, moments, generations ---- */
+
+static void test_way_back(void **state) {
+    (void)state;
+    char arch[96];
+    for (int a = 0; growth_arch(a, arch) != NULL; a++) {
+        sr_model *m = growth_model(ctx, arch, &growth_sizes);
+        const size_t n = (size_t)m->schema.elements;
+        sr_growth *g = growth_of(ctx, m, "width=+5 livs=GMemless@1", false);
+        if (g == NULL) fail_msg("%s: %s", arch, sartor_error(ctx));
+        float *back = calloc(n, sizeof *back);
+        sr_growth_shrink(g, g->to->params, back);
+        assert_memory_equal(back, m->params, n * sizeof *back);
+        free(back);
+        sr_growth_destroy(&g);
+        sr_model_destroy(&m);
+    }
+}
+
+static void test_moments(void **state) {
+    (void)state;
+    sr_model *m = growth_model(ctx, "SA-3 Rec-1 GMemless", &growth_sizes);
+    sr_growth *g = growth_of(ctx, m, "width=+3 ff=+1 state=+2 heads=+4 livs=SA-1@1", false);
+    if (g == NULL) {
+        /* width 19 holds no heads of 4: the new LIV cannot be */
+        g = growth_of(ctx, m, "width=+4 ff=+1 state=+2 heads=+4 livs=SA-1@1", false);
+        if (g == NULL) fail_msg("%s", sartor_error(ctx));
+    }
+    const size_t n = (size_t)m->schema.elements, grown = (size_t)g->to->schema.elements;
+    float *moment = calloc(grown, sizeof *moment), *old = calloc(n, sizeof *old),
+          *back = calloc(n, sizeof *back);
+    uint8_t *generation = calloc(grown, 1);
+    for (size_t i = 0; i < n; i++) old[i] = 1 + (float)i;
+    sr_growth_moments(g, old, moment);
+    sr_growth_generations(g, NULL, 1, generation);
+    sr_growth_shrink(g, moment, back);
+    assert_memory_equal(back, old, n * sizeof *old);
+    size_t fresh = 0, told = 0;
+    for (size_t i = 0; i < grown; i++) {
+        assert_int_equal(generation[i], moment[i] == 0);
+        fresh += generation[i];
+    }
+    for (int i = 0; i < g->to->schema.count; i++) told += (size_t)sr_growth_of(g, i).fresh;
+    assert_int_equal(fresh, told);
+    assert_int_equal(fresh, grown - n);
+    free(moment);
+    free(old);
+    free(back);
+    free(generation);
+    sr_growth_destroy(&g);
+    sr_model_destroy(&m);
+}
+
+/* ---- what is refused ---- */
+
+static void test_refusals(void **state) {
+    (void)state;
+    static const struct {
+        const char *request, *says;
+    } cases[] = {
+        {"width=8", "width would shrink from 16 to 8"},
+        {"ff=16", "ff would shrink"},
+        {"width=16", "nothing would grow"},
+        {"ff=0", "is no size"},
+        {"ff=abc", "is no size"},
+        {"ff=99999999999", "is no size"},
+        {"ff=+65536", "at most 65536"},
+        {"depth=3", "nothing that grows is called 'depth'"},
+        {"width", "is not NAME=VALUE"},
+        {"", "does not say what is to grow"},
+        {"state=9", "no chosen LIV has an axis 'state'"},
+        {"ff=64 at=1", "no chosen LIV has an axis 'ff'"},
+        {"ff=64 at=4", "not within LIVs 1 to 3"},
+        {"ff=64 at=Rec-1", "the model has no LIV 'Rec-1'"},
+        {"ff=64 at=0", "not within"},
+        {"livs=XYZ@end", "XYZ"},
+        {"livs=SA-1@9", "is no place"},
+        {"livs=SA-1@", "is no place"},
+        {"heads=+3 at=3", "cannot become"},
+        {"key=6 rotation=spread", "spread to a multiple"},
+        {"key=6 rotation=often", "is not auto"},
+        {"width=18 livs=SA-1@end", "not a multiple of head dim"},
+        {"to=lfm2 livs=SA-1@end", "names its LIVs"},
+    };
+    sr_sizes sizes = growth_sizes;
+    sr_model *m = growth_model(ctx, "SA-1 GMemless SA-4", &sizes);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (growth_of(ctx, m, cases[i].request, false) != NULL)
+            fail_msg("'%s' is not refused", cases[i].request);
+        if (strstr(sartor_error(ctx), cases[i].says) == NULL)
+            fail_msg("'%s': %s", cases[i].request, sartor_error(ctx));
+    }
+    sr_model_destroy(&m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_every_axis, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_rotation, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_groups, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_new_livs, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_into_architecture, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_random_orders, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_way_back, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_moments, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_refusals, make_context, free_context),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
