@@ -188,6 +188,18 @@ static entries new_entries(int64_t n) {
     return s;
 }
 
+static void *clone(const void *from, size_t bytes) {
+    void *to = malloc(bytes);
+    assert_non_null(to);
+    return memcpy(to, from, bytes);
+}
+
+static entries clone_entries(const entries *s, int64_t n) {
+    const size_t room = (size_t)n + GUARD;
+    return (entries){clone(s->p, room * sizeof *s->p), clone(s->m, room * sizeof *s->m),
+                     clone(s->v, room * sizeof *s->v), clone(s->copy, room * sizeof *s->copy)};
+}
+
 static void free_entries(entries *s) {
     free(s->p);
     free(s->m);
@@ -204,43 +216,47 @@ static void same_entry(const entries *a, const entries *b, int64_t i) {
 
 /* Bit for bit: an entry becomes what the plain update with its rate and step makes of it, or stays.
  */
+static void check_aged(int64_t n, const uint8_t *generation, int threads, const float *g,
+                       const entries *still, const entries plain[AGES]) {
+    const sr_adamw_rule rule = {.rate = NAN, /* replaced, as the step */
+                                .beta1 = 0.9,
+                                .beta2 = 0.95,
+                                .epsilon = 1e-8,
+                                .weight_decay = 0.1,
+                                .gradient_scale = 0.37};
+    const sr_ages all = {generation, ages, AGES};
+    entries s = clone_entries(still, n);
+    use->adamw_aged(&rule, &all, n, s.p, g, s.m, s.v, s.copy, threads);
+    for (int64_t i = 0; i < n; i++)
+        same_entry(&s, generation[i] < AGES ? &plain[generation[i]] : still, i);
+    for (int64_t i = n; i < n + GUARD; i++) assert_int_equal(s.copy[i], 0);
+    check_guard(s.p, n);
+    check_guard(s.m, n);
+    check_guard(s.v, n);
+    free_entries(&s);
+}
+
 static void test_adamw_aged(void **state) {
     (void)state;
-    for (int c = 0; c < SIZES * PATTERNS; c++) {
-        const int64_t n = sizes[c / PATTERNS];
-        uint8_t *generation = generations(n, c % PATTERNS);
+    for (int c = 0; c < SIZES; c++) {
+        const int64_t n = sizes[c];
         float *g = numbers(n, 4);
-        sr_adamw_rule rule = {.beta1 = 0.9,
-                              .beta2 = 0.95,
-                              .epsilon = 1e-8,
-                              .weight_decay = 0.1,
-                              .gradient_scale = 0.37};
-        entries plain[AGES], still = new_entries(n);
+        entries still = new_entries(n), plain[AGES];
         for (int k = 0; k < AGES; k++) {
-            plain[k] = new_entries(n);
-            rule.rate = ages[k].rate;
-            rule.step = ages[k].step;
-            if (!ages[k].frozen)
-                use->adamw(&rule, n, plain[k].p, g, plain[k].m, plain[k].v, plain[k].copy, 1);
+            const sr_adamw_rule rule = {ages[k].rate, 0.9, 0.95, 1e-8, 0.1, 0.37, ages[k].step};
+            entries *e = &plain[k];
+            *e = clone_entries(&still, n);
+            if (!ages[k].frozen) use->adamw(&rule, n, e->p, g, e->m, e->v, e->copy, 1);
         }
-        rule.rate = NAN; /* replaced */
-        rule.step = 0;
-        for (int threads = 1; threads <= 3; threads++) {
-            entries s = new_entries(n);
-            use->adamw_aged(&rule, &(sr_ages){generation, ages, AGES}, n, s.p, g, s.m, s.v, s.copy,
-                            threads);
-            for (int64_t i = 0; i < n; i++)
-                same_entry(&s, generation[i] < AGES ? &plain[generation[i]] : &still, i);
-            for (int64_t i = n; i < n + GUARD; i++) assert_int_equal(s.copy[i], 0);
-            check_guard(s.p, n);
-            check_guard(s.m, n);
-            check_guard(s.v, n);
-            free_entries(&s);
+        for (int pattern = 0; pattern < PATTERNS; pattern++) {
+            uint8_t *generation = generations(n, pattern);
+            for (int threads = 1; threads <= 3; threads++)
+                check_aged(n, generation, threads, g, &still, plain);
+            free(generation);
         }
         for (int k = 0; k < AGES; k++) free_entries(&plain[k]);
         free_entries(&still);
         free(g);
-        free(generation);
     }
 }
 
