@@ -95,8 +95,8 @@ static void test_optimiser(void **state) {
             g[i] = (float)sr_rng_normal(rng, (uint64_t)(100 * step + i));
             if (i < 12 || i >= 15) norm += (double)g[i] * (double)g[i];
         }
-        close_to(sr_optimiser_norm(&o, g, 2), sqrt(norm), 1e-6);
-        sr_update u = {step, 0.01 * (double)step, 0.1, 0.5, 2, 0, 0, false};
+        close_to(sr_optimiser_norm(&o, g, NULL, 2), sqrt(norm), 1e-6);
+        sr_update u = {step, 0.01 * (double)step, 0.1, 0.5, 2, 0, 0, false, NULL};
         sr_optimiser_step(&o, &u, p, g, m, v, rounded);
         for (int i = 0; i < N; i++) {
             if (i >= 12 && i < 15) continue;
@@ -118,7 +118,7 @@ static void test_optimiser(void **state) {
     /* Other averages, and decay of everything: one more step, from moments that are zero. */
     memset(m, 0, sizeof m);
     memset(v, 0, sizeof v);
-    sr_update all = {1, 0.01, 0.1, 1, 1, 0.8, 0.98, true};
+    sr_update all = {1, 0.01, 0.1, 1, 1, 0.8, 0.98, true, NULL};
     for (int i = 0; i < N; i++) q[i] = p[i];
     sr_optimiser_step(&o, &all, p, g, m, v, NULL);
     for (int i = 0; i < N; i++) {
@@ -131,7 +131,7 @@ static void test_optimiser(void **state) {
     }
     assert_true(p[13] == constant && m[13] == 0 && v[13] == 0);
     g[17] = NAN;
-    assert_true(isnan(sr_optimiser_norm(&o, g, 1)));
+    assert_true(isnan(sr_optimiser_norm(&o, g, NULL, 1)));
     sr_optimiser_free(&o);
     sr_schema_free(&schema);
 }

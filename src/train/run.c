@@ -218,6 +218,7 @@ static sartor_status start(run *r) {
     sr_trainer *t = r->trainer;
     t->options.schedule.totals = r->record.totals;
     memcpy(t->options.schedule.total, r->record.total, sizeof r->record.total);
+    t->options.births = r->record.births;
     SR_TRY(sr_trainer_allocate(r->ctx, t));
     sr_scorer_bind(&r->scorer, t->arena, t->rounded);
     if (r->stored != NULL) {
