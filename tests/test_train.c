@@ -1,7 +1,7 @@
 /* The parts of training: schedule, optimiser, trainer, sampling. Whole runs: test_run.c. */
 #include "base/rng.h"
 #include "train/sample.h"
-#include "train/trainer.h"
+#include "train/stage.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -257,6 +257,63 @@ static void test_accumulate(void **state) {
         }
 }
 
+/* ---- stages ---- */
+
+static sr_stage make_stage(const sr_run_record *record) {
+    const sr_run_settings settings = {.sizes = {.context = 16},
+                                      .batch = 4,
+                                      .accumulate = 1,
+                                      .steps = 9,
+                                      .warmup = 2,
+                                      .rate = 0.01,
+                                      .weight_decay = 0.1,
+                                      .precision = SARTOR_BF16,
+                                      .threads = 1};
+    sr_stage stage = {.model = make_model("SA-1 GMemless Rec-1")};
+    assert_int_equal(sr_stage_plan(ctx, &stage, &settings), SARTOR_OK);
+    assert_null(stage.model->params); /* nothing large yet */
+    assert_null(stage.trainer->grads);
+    assert_true(stage.scorer.arena_bytes <= stage.trainer->arena_bytes);
+    assert_int_equal(sr_stage_allocate(ctx, &stage, record), SARTOR_OK);
+    return stage;
+}
+
+static void go(sr_stage *stage, int steps) {
+    fixed f = {4, 16, false};
+    sr_task task = {.fill = fill, .user = &f};
+    sr_step step;
+    while (steps-- > 0)
+        assert_int_equal(sr_trainer_step(ctx, stage->trainer, &task, &step), SARTOR_OK);
+}
+
+/* A stage that takes over in the middle goes on as the one before would have. */
+static void test_stages(void **state) {
+    (void)state;
+    const sr_run_record record = {.totals = 2, .total = {9, 14}};
+    sr_stage whole = make_stage(&record), first = make_stage(&record), second;
+    sr_model_init(whole.model, 5);
+    sr_model_init(first.model, 5);
+    sr_trainer_refresh(whole.trainer);
+    sr_trainer_refresh(first.trainer);
+    assert_int_equal(sr_schedule_end(&first.trainer->options.schedule), 14);
+    go(&whole, 12);
+    go(&first, 7);
+    second = make_stage(&record);
+    const size_t bytes = (size_t)first.model->schema.elements * sizeof(float);
+    memcpy(second.model->params, first.model->params, bytes);
+    memcpy(second.trainer->m, first.trainer->m, bytes);
+    memcpy(second.trainer->v, first.trainer->v, bytes);
+    second.trainer->step = first.trainer->step;
+    sr_trainer_refresh(second.trainer);
+    sr_stage_free(&first);
+    assert_null(first.model);
+    go(&second, 5);
+    assert_memory_equal(second.model->params, whole.model->params, bytes);
+    sr_stage_free(&second);
+    sr_stage_free(&whole);
+    sr_stage_free(&whole); /* nothing is left to free */
+}
+
 static void test_not_finite(void **state) {
     (void)state;
     sr_model *model = make_model("SA-1 GMemless");
@@ -379,8 +436,9 @@ static void test_sampling(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schedule),   cmocka_unit_test(test_optimiser),
-        cmocka_unit_test(test_accumulate), cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_too_large),  cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_accumulate), cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_sampling),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
