@@ -1,5 +1,6 @@
 /* The parts of training: schedule, optimiser, trainer, sampling. Whole runs: test_run.c. */
 #include "base/rng.h"
+#include "train/growth_steps.h"
 #include "train/sample.h"
 #include "train/stage.h"
 
@@ -7,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +60,52 @@ static void test_schedule(void **state) {
     close_to(sr_schedule_rate(&flat, 0), 2, 1e-12);
     sr_schedule all_warm = {.peak = 1, .floor = 0, .warmup = 4, .totals = 1, .total = {4}};
     close_to(sr_schedule_rate(&all_warm, 3), 1, 1e-12);
+}
+
+static void test_growth_steps(void **state) {
+    (void)state;
+    sr_growth_steps s = {.count = 0};
+    char text[2 * SR_GROWTH_STEPS_TEXT], long_text[SR_GROWTH_STEPS_TEXT + 1];
+    const char *wide = " 20 :\twidth=256   ff=512;6000:livs=SA-3,GMemless@end ; ";
+    assert_int_equal(sr_growth_steps_parse(ctx, wide, 6000, &s), SARTOR_OK);
+    assert_int_equal(s.count, 2);
+    assert_true(s.step[0] == 20 && s.step[1] == 6000);
+    assert_string_equal(s.request[0], "width=256 ff=512");
+    assert_string_equal(s.request[1], "livs=SA-3,GMemless@end");
+    sr_growth_steps_print(&s, text);
+    assert_string_equal(text, "20: width=256 ff=512; 6000: livs=SA-3,GMemless@end");
+    const int64_t step[] = {0, 19, 20, 5999, 6000, 9000};
+    const int due[] = {0, 0, 1, 1, 2, 2};
+    for (int i = 0; i < 6; i++) assert_int_equal(sr_growth_steps_due(&s, step[i]), due[i]);
+
+    memset(long_text, ' ', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = '\0';
+    const char *const bad[][2] = {
+        {"", "stage 1: expected STEP: WHAT"},
+        {"width=2", "stage 1: expected"},
+        {"7 width=2", "stage 1: expected"},
+        {"-7: width=2", "stage 1: expected"},
+        {"99999999999999999999: a", "stage 1: expected"},
+        {"7: a; ; 9: b", "stage 2: expected"},
+        {"0: a", "stage 1: step 0 is outside 1 to 6000"},
+        {"7: a; 6001: b", "stage 2: step 6001 is outside"},
+        {"7: a; 7: b", "stage 2: step 7 does not lie behind step 7"},
+        {"7: a; 8: ", "stage 2: nothing is asked for"},
+        {long_text, "longer than 4095 bytes"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(sr_growth_steps_parse(ctx, bad[i][0], 6000, &s), SARTOR_INVALID);
+        if (strstr(sartor_error(ctx), bad[i][1]) == NULL)
+            fail_msg("'%s': %s", bad[i][0], sartor_error(ctx));
+    }
+    char *end = long_text;
+    for (int i = 0; i <= SR_MAX_GROWTHS; i++) end += snprintf(end, 16, "%d:a;", i + 1);
+    assert_int_equal(sr_growth_steps_parse(ctx, long_text, 6000, &s), SARTOR_INVALID);
+    assert_non_null(strstr(sartor_error(ctx), "more than 64 stages"));
+    end[-1] = '\0';
+    *strrchr(long_text, ';') = '\0'; /* 64 of them */
+    assert_int_equal(sr_growth_steps_parse(ctx, long_text, 6000, &s), SARTOR_OK);
+    assert_int_equal(s.count, SR_MAX_GROWTHS);
 }
 
 /* ---- optimiser ---- */
@@ -435,10 +483,10 @@ static void test_sampling(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schedule),   cmocka_unit_test(test_optimiser),
-        cmocka_unit_test(test_accumulate), cmocka_unit_test(test_stages),
-        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_schedule),  cmocka_unit_test(test_growth_steps),
+        cmocka_unit_test(test_optimiser), cmocka_unit_test(test_accumulate),
+        cmocka_unit_test(test_stages),    cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_too_large), cmocka_unit_test(test_sampling),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
