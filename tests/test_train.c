@@ -1,12 +1,14 @@
 /* The parts of training: schedule, optimiser, trainer, sampling. Whole runs: test_run.c. */
 #include "base/rng.h"
+#include "train/growth_steps.h"
 #include "train/sample.h"
-#include "train/trainer.h"
+#include "train/stage.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +62,52 @@ static void test_schedule(void **state) {
     close_to(sr_schedule_rate(&all_warm, 3), 1, 1e-12);
 }
 
+static void test_growth_steps(void **state) {
+    (void)state;
+    sr_growth_steps s = {.count = 0};
+    char text[2 * SR_GROWTH_STEPS_TEXT], long_text[SR_GROWTH_STEPS_TEXT + 1];
+    const char *wide = " 20 :\twidth=256   ff=512;6000:livs=SA-3,GMemless@end ; ";
+    assert_int_equal(sr_growth_steps_parse(ctx, wide, 6000, &s), SARTOR_OK);
+    assert_int_equal(s.count, 2);
+    assert_true(s.step[0] == 20 && s.step[1] == 6000);
+    assert_string_equal(s.request[0], "width=256 ff=512");
+    assert_string_equal(s.request[1], "livs=SA-3,GMemless@end");
+    sr_growth_steps_print(&s, text);
+    assert_string_equal(text, "20: width=256 ff=512; 6000: livs=SA-3,GMemless@end");
+    const int64_t step[] = {0, 19, 20, 5999, 6000, 9000};
+    const int due[] = {0, 0, 1, 1, 2, 2};
+    for (int i = 0; i < 6; i++) assert_int_equal(sr_growth_steps_due(&s, step[i]), due[i]);
+
+    memset(long_text, ' ', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = '\0';
+    const char *const bad[][2] = {
+        {"", "stage 1: expected STEP: WHAT"},
+        {"width=2", "stage 1: expected"},
+        {"7 width=2", "stage 1: expected"},
+        {"-7: width=2", "stage 1: expected"},
+        {"99999999999999999999: a", "stage 1: expected"},
+        {"7: a; ; 9: b", "stage 2: expected"},
+        {"0: a", "stage 1: step 0 is outside 1 to 6000"},
+        {"7: a; 6001: b", "stage 2: step 6001 is outside"},
+        {"7: a; 7: b", "stage 2: step 7 does not lie behind step 7"},
+        {"7: a; 8: ", "stage 2: nothing is asked for"},
+        {long_text, "longer than 4095 bytes"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(sr_growth_steps_parse(ctx, bad[i][0], 6000, &s), SARTOR_INVALID);
+        if (strstr(sartor_error(ctx), bad[i][1]) == NULL)
+            fail_msg("'%s': %s", bad[i][0], sartor_error(ctx));
+    }
+    char *end = long_text;
+    for (int i = 0; i <= SR_MAX_GROWTHS; i++) end += snprintf(end, 16, "%d:a;", i + 1);
+    assert_int_equal(sr_growth_steps_parse(ctx, long_text, 6000, &s), SARTOR_INVALID);
+    assert_non_null(strstr(sartor_error(ctx), "more than 64 stages"));
+    end[-1] = '\0';
+    *strrchr(long_text, ';') = '\0'; /* 64 of them */
+    assert_int_equal(sr_growth_steps_parse(ctx, long_text, 6000, &s), SARTOR_OK);
+    assert_int_equal(s.count, SR_MAX_GROWTHS);
+}
+
 /* ---- optimiser ---- */
 
 static void add_param(sr_schema *schema, const char *name, int64_t size, bool decay, bool trained) {
@@ -95,8 +143,8 @@ static void test_optimiser(void **state) {
             g[i] = (float)sr_rng_normal(rng, (uint64_t)(100 * step + i));
             if (i < 12 || i >= 15) norm += (double)g[i] * (double)g[i];
         }
-        close_to(sr_optimiser_norm(&o, g, 2), sqrt(norm), 1e-6);
-        sr_update u = {step, 0.01 * (double)step, 0.1, 0.5, 2, 0, 0, false};
+        close_to(sr_optimiser_norm(&o, g, NULL, 2), sqrt(norm), 1e-6);
+        sr_update u = {step, 0.01 * (double)step, 0.1, 0.5, 2, 0, 0, false, NULL};
         sr_optimiser_step(&o, &u, p, g, m, v, rounded);
         for (int i = 0; i < N; i++) {
             if (i >= 12 && i < 15) continue;
@@ -118,7 +166,7 @@ static void test_optimiser(void **state) {
     /* Other averages, and decay of everything: one more step, from moments that are zero. */
     memset(m, 0, sizeof m);
     memset(v, 0, sizeof v);
-    sr_update all = {1, 0.01, 0.1, 1, 1, 0.8, 0.98, true};
+    sr_update all = {1, 0.01, 0.1, 1, 1, 0.8, 0.98, true, NULL};
     for (int i = 0; i < N; i++) q[i] = p[i];
     sr_optimiser_step(&o, &all, p, g, m, v, NULL);
     for (int i = 0; i < N; i++) {
@@ -131,7 +179,7 @@ static void test_optimiser(void **state) {
     }
     assert_true(p[13] == constant && m[13] == 0 && v[13] == 0);
     g[17] = NAN;
-    assert_true(isnan(sr_optimiser_norm(&o, g, 1)));
+    assert_true(isnan(sr_optimiser_norm(&o, g, NULL, 1)));
     sr_optimiser_free(&o);
     sr_schema_free(&schema);
 }
@@ -257,6 +305,63 @@ static void test_accumulate(void **state) {
         }
 }
 
+/* ---- stages ---- */
+
+static sr_stage make_stage(const sr_run_record *record) {
+    const sr_run_settings settings = {.sizes = {.context = 16},
+                                      .batch = 4,
+                                      .accumulate = 1,
+                                      .steps = 9,
+                                      .warmup = 2,
+                                      .rate = 0.01,
+                                      .weight_decay = 0.1,
+                                      .precision = SARTOR_BF16,
+                                      .threads = 1};
+    sr_stage stage = {.model = make_model("SA-1 GMemless Rec-1")};
+    assert_int_equal(sr_stage_plan(ctx, &stage, &settings), SARTOR_OK);
+    assert_null(stage.model->params); /* nothing large yet */
+    assert_null(stage.trainer->grads);
+    assert_true(stage.scorer.arena_bytes <= stage.trainer->arena_bytes);
+    assert_int_equal(sr_stage_allocate(ctx, &stage, record), SARTOR_OK);
+    return stage;
+}
+
+static void go(sr_stage *stage, int steps) {
+    fixed f = {4, 16, false};
+    sr_task task = {.fill = fill, .user = &f};
+    sr_step step;
+    while (steps-- > 0)
+        assert_int_equal(sr_trainer_step(ctx, stage->trainer, &task, &step), SARTOR_OK);
+}
+
+/* A stage that takes over in the middle goes on as the one before would have. */
+static void test_stages(void **state) {
+    (void)state;
+    const sr_run_record record = {.totals = 2, .total = {9, 14}};
+    sr_stage whole = make_stage(&record), first = make_stage(&record), second;
+    sr_model_init(whole.model, 5);
+    sr_model_init(first.model, 5);
+    sr_trainer_refresh(whole.trainer);
+    sr_trainer_refresh(first.trainer);
+    assert_int_equal(sr_schedule_end(&first.trainer->options.schedule), 14);
+    go(&whole, 12);
+    go(&first, 7);
+    second = make_stage(&record);
+    const size_t bytes = (size_t)first.model->schema.elements * sizeof(float);
+    memcpy(second.model->params, first.model->params, bytes);
+    memcpy(second.trainer->m, first.trainer->m, bytes);
+    memcpy(second.trainer->v, first.trainer->v, bytes);
+    second.trainer->step = first.trainer->step;
+    sr_trainer_refresh(second.trainer);
+    sr_stage_free(&first);
+    assert_null(first.model);
+    go(&second, 5);
+    assert_memory_equal(second.model->params, whole.model->params, bytes);
+    sr_stage_free(&second);
+    sr_stage_free(&whole);
+    sr_stage_free(&whole); /* nothing is left to free */
+}
+
 static void test_not_finite(void **state) {
     (void)state;
     sr_model *model = make_model("SA-1 GMemless");
@@ -378,9 +483,10 @@ static void test_sampling(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schedule),   cmocka_unit_test(test_optimiser),
-        cmocka_unit_test(test_accumulate), cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_too_large),  cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_schedule),  cmocka_unit_test(test_growth_steps),
+        cmocka_unit_test(test_optimiser), cmocka_unit_test(test_accumulate),
+        cmocka_unit_test(test_stages),    cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_too_large), cmocka_unit_test(test_sampling),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -32,25 +32,26 @@ static char *architecture_text(const sr_model *m) {
 }
 
 static sartor_status declare_flat(sartor_context *ctx, sr_st_writer *w, const sr_model *m,
-                                  const char *prefix) {
+                                  const char *prefix, sr_st_type type) {
     char name[NAME];
     for (int i = 0; i < m->schema.count; i++) {
         int64_t dims[2];
         int rank = shape_of(&m->schema.param[i], dims);
         full_name(name, prefix, &m->schema.param[i]);
-        SR_TRY(sr_st_declare(ctx, w, name, SR_ST_F32, rank, dims));
+        SR_TRY(sr_st_declare(ctx, w, name, type, rank, dims));
     }
     return SARTOR_OK;
 }
 
 static sartor_status write_flat(sartor_context *ctx, sr_st_writer *w, const sr_model *m,
-                                const char *prefix, const float *flat) {
+                                const char *prefix, sr_st_type type, const void *flat) {
+    const size_t each = sr_st_type_bytes(type);
     char name[NAME];
     for (int i = 0; i < m->schema.count; i++) {
         const sr_param *p = &m->schema.param[i];
         full_name(name, prefix, p);
-        SR_TRY(sr_st_write(ctx, w, name, flat + p->offset,
-                           (size_t)(p->rows * p->cols) * sizeof(float)));
+        SR_TRY(sr_st_write(ctx, w, name, (const char *)flat + (size_t)p->offset * each,
+                           (size_t)(p->rows * p->cols) * each));
     }
     return SARTOR_OK;
 }
@@ -65,12 +66,14 @@ static sartor_status write_all(sartor_context *ctx, sr_st_writer *w, const sr_mo
     free(json);
     SR_TRY(status);
     for (int i = 0; i < n_notes; i++) SR_TRY(sr_st_set_metadata(ctx, w, note[i].key, note[i].text));
-    SR_TRY(declare_flat(ctx, w, m, ""));
-    for (int i = 0; i < n_extra; i++) SR_TRY(declare_flat(ctx, w, m, extra[i].prefix));
+    SR_TRY(declare_flat(ctx, w, m, "", SR_ST_F32));
+    for (int i = 0; i < n_extra; i++)
+        SR_TRY(declare_flat(ctx, w, m, extra[i].prefix, extra[i].type));
     int64_t blob[1] = {(int64_t)tokenizer_bytes};
     SR_TRY(sr_st_declare(ctx, w, tokenizer_tensor, SR_ST_U8, 1, blob));
-    SR_TRY(write_flat(ctx, w, m, "", m->params));
-    for (int i = 0; i < n_extra; i++) SR_TRY(write_flat(ctx, w, m, extra[i].prefix, extra[i].flat));
+    SR_TRY(write_flat(ctx, w, m, "", SR_ST_F32, m->params));
+    for (int i = 0; i < n_extra; i++)
+        SR_TRY(write_flat(ctx, w, m, extra[i].prefix, extra[i].type, extra[i].flat));
     return sr_st_write(ctx, w, tokenizer_tensor, tokenizer, tokenizer_bytes);
 }
 
@@ -98,8 +101,9 @@ static sartor_status read_architecture(sartor_context *ctx, const char *path, co
     return status == SARTOR_OK ? status : sr_fail_in(ctx, status, "%s", path);
 }
 
-sartor_status sr_model_read_flat(sartor_context *ctx, const sr_st_reader *reader, const sr_model *m,
-                                 const char *prefix, float *flat) {
+static sartor_status read_flat(sartor_context *ctx, const sr_st_reader *reader, const sr_model *m,
+                               const char *prefix, sr_st_type type, void *flat) {
+    const size_t each = sr_st_type_bytes(type);
     char name[NAME];
     for (int i = 0; i < m->schema.count; i++) {
         const sr_param *p = &m->schema.param[i];
@@ -107,10 +111,20 @@ sartor_status sr_model_read_flat(sartor_context *ctx, const sr_st_reader *reader
         int64_t dims[2];
         int rank = shape_of(p, dims);
         full_name(name, prefix, p);
-        SR_TRY(sr_st_expect(ctx, reader, name, SR_ST_F32, rank, dims, &t));
-        memcpy(flat + p->offset, t->data, t->bytes);
+        SR_TRY(sr_st_expect(ctx, reader, name, type, rank, dims, &t));
+        memcpy((char *)flat + (size_t)p->offset * each, t->data, t->bytes);
     }
     return SARTOR_OK;
+}
+
+sartor_status sr_model_read_flat(sartor_context *ctx, const sr_st_reader *reader, const sr_model *m,
+                                 const char *prefix, float *flat) {
+    return read_flat(ctx, reader, m, prefix, SR_ST_F32, flat);
+}
+
+sartor_status sr_model_read_bytes(sartor_context *ctx, const sr_st_reader *reader,
+                                  const sr_model *m, const char *prefix, uint8_t *flat) {
+    return read_flat(ctx, reader, m, prefix, SR_ST_U8, flat);
 }
 
 /* The file must hold the weights before memory for them is asked for: sizes in metadata are

@@ -9,10 +9,11 @@
 #include "tensor/safetensors.h"
 
 /* Extra tensors and metadata beside the weights: what a checkpoint adds. Flat buffers of
- * schema.elements f32, stored per tensor under PREFIX + name. */
+ * schema.elements numbers, stored per tensor under PREFIX + name. */
 typedef struct sr_model_extra {
     const char *prefix; /* "adam.m." */
-    float *flat;
+    sr_st_type type;    /* SR_ST_F32; behind all of those, SR_ST_U8 */
+    const void *flat;
 } sr_model_extra;
 
 typedef struct sr_model_note {
@@ -31,8 +32,10 @@ sartor_status sr_model_open(sartor_context *ctx, const char *path, sr_st_reader 
 /* The tokenizer's blob inside an open file. */
 sartor_status sr_model_tokenizer(sartor_context *ctx, const sr_st_reader *reader, const void **blob,
                                  size_t *bytes);
-/* Reads one flat buffer stored as an extra. */
+/* Reads one flat buffer stored as an extra, of f32 or of U8. */
 sartor_status sr_model_read_flat(sartor_context *ctx, const sr_st_reader *reader,
                                  const sr_model *model, const char *prefix, float *flat);
+sartor_status sr_model_read_bytes(sartor_context *ctx, const sr_st_reader *reader,
+                                  const sr_model *model, const char *prefix, uint8_t *flat);
 
 #endif

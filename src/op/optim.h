@@ -7,6 +7,7 @@
 #ifndef SR_OP_OPTIM_H
 #define SR_OP_OPTIM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* One AdamW step (Loshchilov & Hutter 2019, algorithm 2, with bias correction). */
@@ -23,8 +24,31 @@ typedef struct sr_adamw_rule {
 void sr_adamw(const sr_adamw_rule *rule, int64_t n, float *param, const float *gradient, float *m,
               float *v, uint16_t *copy, int threads);
 
+/* Parameters that were born at different times (a model that grew while it was trained) count steps
+ * of their own: with the others' count, bias correction would be off and their first updates could
+ * be several learning rates. */
+typedef struct sr_age {
+    double rate;  /* instead of the rule's */
+    int64_t step; /* likewise; counts from 1 */
+    bool frozen;  /* parameters and moments stay bit for bit as they are */
+} sr_age;
+
+/* Parameter i is of the age age[generation[i]]; what is of no age, from `count` on, is frozen. */
+typedef struct sr_ages {
+    const uint8_t *generation;
+    const sr_age *age;
+    int count; /* 1..256 */
+} sr_ages;
+
+/* sr_adamw() where ages differ. A parameter's new bits are those that sr_adamw() gives with its
+ * rate and step, whatever the ages around it. */
+void sr_adamw_aged(const sr_adamw_rule *rule, const sr_ages *ages, int64_t n, float *param,
+                   const float *gradient, float *m, float *v, uint16_t *copy, int threads);
+
 /* Sum of squares, accumulated in double: NaN and infinity in x show in the result. */
 double sr_sum_squares(const float *x, int64_t n, int threads);
+/* Over what is not frozen; the rest of x may be anything. */
+double sr_sum_squares_aged(const float *x, const sr_ages *ages, int64_t n, int threads);
 
 /* out[i] = bf16(x[i]), round to nearest, ties to even; NaN stays NaN. */
 void sr_to_bf16(const float *x, uint16_t *out, int64_t n, int threads);

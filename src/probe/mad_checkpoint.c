@@ -120,7 +120,10 @@ sartor_status sr_mad_checkpoint_write(sartor_context *ctx, const char *path, con
     char *text = record_text(settings, record);
     if (text == NULL) return sr_no_memory(ctx);
     const sr_model_extra extra[3] = {
-        {first_moment, t->m}, {second_moment, t->v}, {best_weights, (float *)(uintptr_t)best}};
+        {first_moment, SR_ST_F32, t->m},
+        {second_moment, SR_ST_F32, t->v},
+        {best_weights, SR_ST_F32, best},
+    };
     const sr_model_note note = {record_key, text};
     sartor_status status =
         sr_model_save(ctx, path, t->model, "", 0, extra, best != NULL ? 3 : 2, &note, 1);

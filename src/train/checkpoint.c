@@ -5,9 +5,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { RECORD_FORMAT = 1 };
+/* Programs that know nothing of births read format 1 only, and must refuse a model that grew. */
+enum { RECORD_PLAIN = 1, RECORD_GROWN = 2 };
 static const char record_key[] = "sartor.run";
 static const char first_moment[] = "adam.m.", second_moment[] = "adam.v.";
+static const char generation_prefix[] = "adam.generation.";
 
 /* ---- writing ---- */
 
@@ -19,6 +21,21 @@ static json_t *measure_json(const sartor_measure *m) {
                      "peak_anonymous_bytes", (json_int_t)m->peak_anonymous_bytes);
 }
 
+static json_t *births_json(const sr_births *births) {
+    json_t *array = json_array();
+    int bad = array == NULL;
+    for (int i = 0; i < births->count && !bad; i++) {
+        const sr_generation *b = &births->birth[i];
+        bad |= json_array_append_new(
+            array, json_pack("{s:I, s:f, s:I, s:b}", "step", (json_int_t)b->step, "rate_factor",
+                             b->rate_factor, "warmup", (json_int_t)b->warmup, "freeze_old",
+                             (int)b->freeze_old));
+    }
+    if (!bad) return array;
+    json_decref(array);
+    return NULL;
+}
+
 static char *record_text(const json_t *settings, const sr_run_record *r) {
     json_t *totals = json_array();
     int bad = totals == NULL;
@@ -26,11 +43,14 @@ static char *record_text(const json_t *settings, const sr_run_record *r) {
         bad |= json_array_append_new(totals, json_integer((json_int_t)r->total[i]));
     json_t *root = bad ? NULL
                        : json_pack("{s:i, s:O, s:O, s:I, s:I, s:f, s:I, s:I}", "version",
-                                   RECORD_FORMAT, "settings", settings, "totals", totals, "step",
-                                   (json_int_t)r->step, "tokens", (json_int_t)r->tokens, "seconds",
-                                   r->seconds, "peak_rss_bytes", (json_int_t)r->peak_rss,
+                                   r->births.count > 0 ? RECORD_GROWN : RECORD_PLAIN, "settings",
+                                   settings, "totals", totals, "step", (json_int_t)r->step,
+                                   "tokens", (json_int_t)r->tokens, "seconds", r->seconds,
+                                   "peak_rss_bytes", (json_int_t)r->peak_rss,
                                    "peak_anonymous_bytes", (json_int_t)r->peak_anonymous);
     json_decref(totals);
+    if (root != NULL && r->births.count > 0)
+        bad |= json_object_set_new(root, "births", births_json(&r->births));
     if (root != NULL && isfinite(r->validation))
         bad |= json_object_set_new(root, "validation", json_real(r->validation));
     if (root != NULL && r->done)
@@ -49,12 +69,16 @@ static sartor_status save(sartor_context *ctx, const char *path, const sr_traine
                        t->step);
     char *text = record_text(settings, record);
     if (text == NULL) return sr_fail(ctx, SARTOR_MEMORY, "not enough memory for a checkpoint");
-    sr_model_extra extra[2] = {{first_moment, t->m}, {second_moment, t->v}};
+    const sr_model_extra extra[] = {
+        {first_moment, SR_ST_F32, t->m},
+        {second_moment, SR_ST_F32, t->v},
+        {generation_prefix, SR_ST_U8, t->generation},
+    };
+    const int extras = !moments ? 0 : t->generation == NULL ? 2 : 3;
     sr_model_note note = {record_key, text};
     size_t bytes;
     const void *blob = sr_tokenizer_blob(tokenizer, &bytes);
-    sartor_status status =
-        sr_model_save(ctx, path, t->model, blob, bytes, extra, moments ? 2 : 0, &note, 1);
+    sartor_status status = sr_model_save(ctx, path, t->model, blob, bytes, extra, extras, &note, 1);
     free(text);
     return status;
 }
@@ -99,6 +123,26 @@ static bool read_totals(const json_t *totals, sr_run_record *r) {
     return r->step >= 0 && r->step <= r->total[n - 1] && r->tokens >= 0 && r->seconds >= 0;
 }
 
+/* Absent where the model never grew. */
+static bool read_births(sartor_context *ctx, const json_t *births, sr_run_record *r) {
+    size_t i;
+    json_t *one;
+    if (births != NULL && !json_is_array(births)) return false;
+    json_array_foreach(births, i, one) {
+        json_int_t step, warmup;
+        sr_generation born;
+        int freeze;
+        if (json_unpack(one, "{s:I, s:F, s:I, s:b}", "step", &step, "rate_factor",
+                        &born.rate_factor, "warmup", &warmup, "freeze_old", &freeze) != 0)
+            return false;
+        born.step = step;
+        born.warmup = warmup;
+        born.freeze_old = freeze;
+        if (step > r->step || sr_births_add(ctx, &r->births, &born) != SARTOR_OK) return false;
+    }
+    return true;
+}
+
 sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st_reader *reader,
                              const json_t *settings, sr_run_record *r) {
     *r = (sr_run_record){.validation = NAN};
@@ -115,7 +159,7 @@ sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st
                                     "tokens", &tokens, "seconds", &r->seconds, "peak_rss_bytes",
                                     &rss, "peak_anonymous_bytes", &anonymous) == 0;
     sartor_status status = SARTOR_OK;
-    if (good && version == RECORD_FORMAT) {
+    if (good && version <= RECORD_GROWN) {
         r->step = step;
         r->tokens = tokens;
         r->peak_rss = rss;
@@ -124,9 +168,11 @@ sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st
         if (json_is_real(validation)) r->validation = json_real_value(validation);
         json_t *result = json_object_get(root, "result");
         r->done = result != NULL;
-        good = read_totals(totals, r) && (!r->done || read_measure(result, &r->result));
+        good = version >= RECORD_PLAIN && read_totals(totals, r) &&
+               read_births(ctx, json_object_get(root, "births"), r) &&
+               (!r->done || read_measure(result, &r->result));
     }
-    if (version > RECORD_FORMAT)
+    if (version > RECORD_GROWN)
         status = sr_fail(ctx, SARTOR_FORMAT, "%s: made by a newer program", where);
     else if (!good)
         status = sr_fail(ctx, SARTOR_FORMAT, "%s: the record of the run is damaged", where);
@@ -136,11 +182,25 @@ sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st
     return status;
 }
 
+static sartor_status read_generations(sartor_context *ctx, const sr_st_reader *reader,
+                                      sr_trainer *t) {
+    const int births = t->options.births.count;
+    SR_TRY(sr_model_read_bytes(ctx, reader, t->model, generation_prefix, t->generation));
+    for (int64_t i = 0; i < t->model->schema.elements; i++)
+        if (t->generation[i] > births)
+            return sr_fail(ctx, SARTOR_FORMAT,
+                           "the checkpoint has a weight of generation %d, but its model grew %d "
+                           "times",
+                           t->generation[i], births);
+    return SARTOR_OK;
+}
+
 sartor_status sr_checkpoint_read(sartor_context *ctx, const sr_st_reader *reader,
                                  const sr_run_record *record, sr_trainer *t) {
     SR_TRY(sr_model_read_flat(ctx, reader, t->model, "", t->model->params));
     SR_TRY(sr_model_read_flat(ctx, reader, t->model, first_moment, t->m));
     SR_TRY(sr_model_read_flat(ctx, reader, t->model, second_moment, t->v));
+    if (t->generation != NULL) SR_TRY(read_generations(ctx, reader, t));
     t->step = record->step;
     sr_trainer_refresh(t);
     return SARTOR_OK;

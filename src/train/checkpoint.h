@@ -1,6 +1,7 @@
 /* The record of a run, and the three files that hold it.
  *
- * checkpoint.safetensors  weights, moments and record, while the run is not done
+ * checkpoint.safetensors  weights, moments, generations where the model grew, and record, while the
+ *                         run is not done
  * model.safetensors       weights, tokenizer, record and final measure, when it is done
  * state.safetensors       the last checkpoint under another name, for extending a finished run
  *
@@ -21,7 +22,8 @@ typedef struct sr_run_record {
     double validation; /* last bits per byte; NaN before */
     int totals;        /* as in sr_schedule */
     int64_t total[SR_MAX_TOTALS];
-    bool done; /* `result` is there */
+    sr_births births; /* as in sr_trainer_options; none lies behind `step` */
+    bool done;        /* `result` is there */
     sartor_measure result;
 } sr_run_record;
 
@@ -30,11 +32,13 @@ typedef struct sr_run_record {
 sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st_reader *reader,
                              const json_t *settings, sr_run_record *record);
 
-/* Weights, moments and record. SARTOR_NOT_FINITE, and nothing written, when a weight is not. */
+/* Weights, moments, generations and record. SARTOR_NOT_FINITE, and nothing written, when a weight
+ * is not. */
 sartor_status sr_checkpoint_write(sartor_context *ctx, const char *path, const sr_trainer *trainer,
                                   const sr_tokenizer *tokenizer, const json_t *settings,
                                   const sr_run_record *record);
-/* Into an allocated trainer. */
+/* Into an allocated trainer with the record's births. SARTOR_FORMAT when a generation in the file
+ * is none of those. */
 sartor_status sr_checkpoint_read(sartor_context *ctx, const sr_st_reader *reader,
                                  const sr_run_record *record, sr_trainer *trainer);
 /* Weights, tokenizer and record. */

@@ -1,7 +1,6 @@
 #include "train/optimiser.h"
 
 #include "base/memory.h"
-#include "op/optim.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -26,10 +25,30 @@ void sr_optimiser_free(sr_optimiser *o) {
     *o = (sr_optimiser){NULL, 0};
 }
 
-double sr_optimiser_norm(const sr_optimiser *o, const float *gradients, int threads) {
+/* The ages of a range. */
+static sr_ages ages_of(const sr_ages *all, const sr_flat_range *r) {
+    return (sr_ages){all->generation + r->first, all->age, all->count};
+}
+
+static bool any_frozen(const sr_ages *ages) {
+    for (int k = 0; k < ages->count; k++)
+        if (ages->age[k].frozen) return true;
+    return false;
+}
+
+double sr_optimiser_norm(const sr_optimiser *o, const float *gradients, const sr_ages *ages,
+                         int threads) {
+    const bool some = ages != NULL && any_frozen(ages);
     double sum = 0;
-    for (int i = 0; i < o->ranges; i++)
-        sum += sr_sum_squares(gradients + o->range[i].first, o->range[i].count, threads);
+    for (int i = 0; i < o->ranges; i++) {
+        const sr_flat_range *r = &o->range[i];
+        if (some) {
+            sr_ages part = ages_of(ages, r);
+            sum += sr_sum_squares_aged(gradients + r->first, &part, r->count, threads);
+        } else {
+            sum += sr_sum_squares(gradients + r->first, r->count, threads);
+        }
+    }
     return sqrt(sum);
 }
 
@@ -44,7 +63,15 @@ void sr_optimiser_step(const sr_optimiser *o, const sr_update *u, float *params,
                               .weight_decay = r->decay || u->decay_all ? u->weight_decay : 0,
                               .gradient_scale = u->gradient_scale,
                               .step = u->step};
-        sr_adamw(&rule, r->count, params + r->first, gradients + r->first, m + r->first,
-                 v + r->first, rounded != NULL ? rounded + r->first : NULL, u->threads);
+        const int64_t at = r->first;
+        uint16_t *copy = rounded != NULL ? rounded + at : NULL;
+        if (u->ages != NULL) {
+            sr_ages part = ages_of(u->ages, r);
+            sr_adamw_aged(&rule, &part, r->count, params + at, gradients + at, m + at, v + at, copy,
+                          u->threads);
+        } else {
+            sr_adamw(&rule, r->count, params + at, gradients + at, m + at, v + at, copy,
+                     u->threads);
+        }
     }
 }

@@ -5,6 +5,7 @@
 #define SR_TRAIN_OPTIMISER_H
 
 #include "base/context.h"
+#include "op/optim.h"
 #include "tensor/schema.h"
 
 #define SR_ADAM_BETA1   0.9
@@ -25,8 +26,10 @@ sartor_status sr_optimiser_init(sartor_context *ctx, const sr_schema *schema,
                                 sr_optimiser *optimiser);
 void sr_optimiser_free(sr_optimiser *optimiser);
 
-/* 2-norm of all gradients; not finite when one of them is not. */
-double sr_optimiser_norm(const sr_optimiser *optimiser, const float *gradients, int threads);
+/* 2-norm of the gradients of all that is trained; not finite when one of them is not. `ages`: of
+ * the entries of the flat buffers; NULL where all are as old as the run. */
+double sr_optimiser_norm(const sr_optimiser *optimiser, const float *gradients, const sr_ages *ages,
+                         int threads);
 
 /* One update. */
 typedef struct sr_update {
@@ -36,6 +39,7 @@ typedef struct sr_update {
     int threads;
     double beta1, beta2; /* 0: SR_ADAM_BETA1, SR_ADAM_BETA2 */
     bool decay_all;      /* every trained parameter decays, gains and biases too */
+    const sr_ages *ages; /* as above: their rates and steps replace `rate` and `step` */
 } sr_update;
 
 /* `rounded`: the bf16 copy of the parameters, brought up to date in the same pass; NULL: none. */

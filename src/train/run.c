@@ -9,11 +9,10 @@
 #include "base/memory.h"
 #include "op/optim.h"
 #include "task/language.h"
-#include "train/checkpoint.h"
 #include "train/folder.h"
-#include "train/measure.h"
 #include "train/metrics.h"
 #include "train/progress.h"
+#include "train/stage.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -40,9 +39,7 @@ typedef struct run {
     sr_run_limits limits;
     sr_language language;
     sr_windows windows;
-    sr_model *model;
-    sr_trainer *trainer;
-    sr_scorer scorer;
+    sr_stage stage;
     sr_run_folder folder;
     sr_metrics metrics;
     sr_run_record record;
@@ -76,34 +73,6 @@ static sartor_status open_data(run *r) {
     return r->settings_json != NULL ? SARTOR_OK : sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
 }
 
-/* Graphs for training and validation; the second fits into the arena of the first. */
-static sartor_status plan(run *r) {
-    const sr_run_settings *s = &r->settings;
-    const sr_numbers numbers = sr_numbers_from(s->precision);
-    sr_trainer_options options = {.rows = s->batch,
-                                  .length = s->sizes.context,
-                                  .accumulate = s->accumulate,
-                                  .numbers = numbers,
-                                  .threads = s->threads,
-                                  .weight_decay = s->weight_decay,
-                                  .clip = s->clip,
-                                  .schedule = {.peak = s->rate,
-                                               .floor = s->min_rate,
-                                               .warmup = s->warmup,
-                                               .totals = 1,
-                                               .total = {s->steps}}};
-    SR_TRY(sr_trainer_create(r->ctx, r->model, &options, &r->trainer));
-    for (int64_t rows = s->batch;; rows /= 2) {
-        SR_TRY(sr_scorer_create(r->ctx, r->model, rows, s->sizes.context, numbers, s->threads,
-                                &r->scorer));
-        if (rows == 1 || r->scorer.arena_bytes <= r->trainer->arena_bytes) break;
-        sr_scorer_destroy(&r->scorer);
-    }
-    if (r->scorer.arena_bytes > r->trainer->arena_bytes)
-        r->trainer->arena_bytes = r->scorer.arena_bytes;
-    return SARTOR_OK;
-}
-
 static sartor_status prepare(run *r) {
     sartor_context *ctx = r->ctx;
     const sartor_train_options *o = r->options;
@@ -113,8 +82,8 @@ static sartor_status prepare(run *r) {
     if (r->corpus == &r->own) SR_TRY(sr_corpus_begin(ctx, o->tokenizer, r->corpus));
     SR_TRY(sr_settings_resolve(ctx, o, sr_tokenizer_vocab(r->corpus->tokenizer), r->genome,
                                &r->settings));
-    SR_TRY(sr_model_create(ctx, r->genome, &r->settings.sizes, &r->model));
-    SR_TRY(plan(r));
+    SR_TRY(sr_model_create(ctx, r->genome, &r->settings.sizes, &r->stage.model));
+    SR_TRY(sr_stage_plan(ctx, &r->stage, &r->settings));
     return open_data(r);
 }
 
@@ -191,23 +160,23 @@ static void sample_memory(run *r) {
 static sartor_status checkpoint(run *r) {
     double start = sr_seconds();
     sr_score score;
-    sr_score_options one_batch = {.windows = (uint64_t)r->scorer.rows};
-    SR_TRY(sr_scorer_run(r->ctx, &r->scorer, &r->windows, &one_batch, &score));
+    sr_score_options one_batch = {.windows = (uint64_t)r->stage.scorer.rows};
+    SR_TRY(sr_scorer_run(r->ctx, &r->stage.scorer, &r->windows, &one_batch, &score));
     sample_memory(r);
     r->record.seconds = elapsed(r);
     SR_TRY(sr_metrics_sync(r->ctx, &r->metrics));
-    SR_TRY(sr_checkpoint_write(r->ctx, r->folder.checkpoint, r->trainer, r->corpus->tokenizer,
+    SR_TRY(sr_checkpoint_write(r->ctx, r->folder.checkpoint, r->stage.trainer, r->corpus->tokenizer,
                                r->settings_json, &r->record));
     r->last_checkpoint = sr_seconds();
     r->checkpoint_cost = r->last_checkpoint - start;
-    r->stored_step = r->trainer->step;
+    r->stored_step = r->stage.trainer->step;
     return SARTOR_OK;
 }
 
 /* By the clock, checkpoints take a twentieth of the time at most. */
 static bool checkpoint_due(const run *r) {
     int64_t every = r->options->checkpoint_every;
-    if (every > 0) return r->trainer->step % every == 0;
+    if (every > 0) return r->stage.trainer->step % every == 0;
     double wait = 20 * r->checkpoint_cost;
     return sr_seconds() - r->last_checkpoint >=
            (wait > r->limits.checkpoint_seconds ? wait : r->limits.checkpoint_seconds);
@@ -215,18 +184,15 @@ static bool checkpoint_due(const run *r) {
 
 /* Buffers, and weights from the seed or the stored file. */
 static sartor_status start(run *r) {
-    sr_trainer *t = r->trainer;
-    t->options.schedule.totals = r->record.totals;
-    memcpy(t->options.schedule.total, r->record.total, sizeof r->record.total);
-    SR_TRY(sr_trainer_allocate(r->ctx, t));
-    sr_scorer_bind(&r->scorer, t->arena, t->rounded);
+    sr_trainer *t = r->stage.trainer;
+    SR_TRY(sr_stage_allocate(r->ctx, &r->stage, &r->record));
     if (r->stored != NULL) {
         SR_TRY(sr_checkpoint_read(r->ctx, r->stored, &r->record, t));
         sr_st_close(&r->stored);
         sr_log(r->ctx, "continuing at step %" PRId64 " of %" PRId64, t->step,
                sr_schedule_end(&t->options.schedule));
     } else {
-        sr_model_init(r->model, r->settings.seed);
+        sr_model_init(r->stage.model, r->settings.seed);
         sr_trainer_refresh(t);
     }
     r->seconds_before = r->record.seconds;
@@ -248,14 +214,14 @@ static uint64_t validation_windows(const run *r, int64_t every) {
 
 static sartor_status validate(run *r, int64_t every, sr_score *score) {
     sr_score_options options = {.windows = validation_windows(r, every)};
-    SR_TRY(sr_scorer_run(r->ctx, &r->scorer, &r->windows, &options, score));
+    SR_TRY(sr_scorer_run(r->ctx, &r->stage.scorer, &r->windows, &options, score));
     r->record.validation = sr_bits_per_byte(score->nats, score->bytes);
     return SARTOR_OK;
 }
 
 static bool validation_due(const run *r, int64_t *every) {
-    int64_t step = r->trainer->step;
-    int64_t total = sr_schedule_total(&r->trainer->options.schedule, step - 1);
+    int64_t step = r->stage.trainer->step;
+    int64_t total = sr_schedule_total(&r->stage.trainer->options.schedule, step - 1);
     *every = (total + VALIDATIONS - 1) / VALIDATIONS;
     if (*every < VALIDATIONS) *every = VALIDATIONS;
     return step % *every == 0 && step < total;
@@ -264,9 +230,9 @@ static bool validation_due(const run *r, int64_t *every) {
 static sartor_status one_step(run *r, const sr_task *task) {
     double begin = sr_seconds();
     sr_metrics_line line = {.validation_loss = NAN};
-    SR_TRY(sr_trainer_step(r->ctx, r->trainer, task, &line.of_step));
+    SR_TRY(sr_trainer_step(r->ctx, r->stage.trainer, task, &line.of_step));
     line.tokens_per_second = (double)line.of_step.tokens / (sr_seconds() - begin + 1e-9);
-    r->record.step = line.step = r->trainer->step;
+    r->record.step = line.step = r->stage.trainer->step;
     r->loss = line.of_step.loss;
     r->record.tokens = line.tokens = r->record.tokens + line.of_step.tokens;
     int64_t every;
@@ -285,22 +251,22 @@ static sartor_status one_step(run *r, const sr_task *task) {
 
 static sartor_status loop(run *r) {
     sr_task task = sr_language_task(&r->language);
-    const int64_t end = sr_schedule_end(&r->trainer->options.schedule);
-    r->progress = sr_progress_start(r->options, r->trainer->step, end);
-    for (int64_t done = 0; r->trainer->step < end; done++) {
+    const int64_t end = sr_schedule_end(&r->stage.trainer->options.schedule);
+    r->progress = sr_progress_start(r->options, r->stage.trainer->step, end);
+    for (int64_t done = 0; r->stage.trainer->step < end; done++) {
         if (sr_interrupted(r->ctx)) {
-            if (r->stored_step != r->trainer->step) SR_TRY(checkpoint(r));
+            if (r->stored_step != r->stage.trainer->step) SR_TRY(checkpoint(r));
             return sr_fail(r->ctx, SARTOR_INTERRUPTED,
                            "interrupted after step %" PRId64 " of %" PRId64
                            "; the same command continues",
-                           r->trainer->step, end);
+                           r->stage.trainer->step, end);
         }
         const sr_run_limits *limits = &r->limits;
         if (limits->before_step != NULL)
-            limits->before_step(limits->user, r->trainer->step, end, r->loss);
+            limits->before_step(limits->user, r->stage.trainer->step, end, r->loss);
         SR_TRY(one_step(r, &task));
         if (done < 3) sample_memory(r);
-        if (r->trainer->step < end && checkpoint_due(r)) SR_TRY(checkpoint(r));
+        if (r->stage.trainer->step < end && checkpoint_due(r)) SR_TRY(checkpoint(r));
     }
     return SARTOR_OK;
 }
@@ -312,14 +278,14 @@ static void report_validation(void *user, const sr_score *so_far, uint64_t done,
 
 /* The final measure, the model, and the checkpoint under its last name. */
 static sartor_status finish(run *r) {
-    if (r->stored_step != r->trainer->step) SR_TRY(checkpoint(r));
+    if (r->stored_step != r->stage.trainer->step) SR_TRY(checkpoint(r));
     uint64_t most = (uint64_t)(r->limits.validation_tokens / r->settings.sizes.context);
     sr_score score;
     sr_score_options options = {.windows = most > 0 ? most : 1,
                                 .interruptible = true,
                                 .progress = report_validation,
                                 .progress_user = r};
-    SR_TRY(sr_scorer_run(r->ctx, &r->scorer, &r->windows, &options, &score));
+    SR_TRY(sr_scorer_run(r->ctx, &r->stage.scorer, &r->windows, &options, &score));
     sample_memory(r);
     sr_run_record *record = &r->record;
     record->seconds = elapsed(r);
@@ -331,7 +297,7 @@ static sartor_status finish(run *r) {
     record->result.tokens_per_second = (double)record->tokens / (record->seconds + 1e-9);
     record->result.peak_rss_bytes = record->peak_rss;
     record->result.peak_anonymous_bytes = record->peak_anonymous;
-    SR_TRY(sr_result_write(r->ctx, r->folder.model, r->trainer, r->corpus->tokenizer,
+    SR_TRY(sr_result_write(r->ctx, r->folder.model, r->stage.trainer, r->corpus->tokenizer,
                            r->settings_json, record));
     if (rename(r->folder.checkpoint, r->folder.state) != 0)
         return sr_fail(r->ctx, SARTOR_IO, "%s: cannot rename: %s", r->folder.checkpoint,
@@ -354,9 +320,7 @@ static sartor_status train(run *r) {
 static void release(run *r) {
     sr_metrics_close(&r->metrics);
     sr_st_close(&r->stored);
-    sr_scorer_destroy(&r->scorer);
-    sr_trainer_destroy(&r->trainer);
-    sr_model_destroy(&r->model);
+    sr_stage_free(&r->stage);
     sr_corpus_close(&r->own);
     json_decref(r->settings_json);
     free(r->genome);

@@ -16,21 +16,21 @@ sartor_status sr_check_memory(sartor_context *ctx, int64_t bytes, const char *wh
                    what, (double)bytes / 1e9, (double)machine / 1e9, hint);
 }
 
-/* Weights, gradients, two moments, and the bf16 copy. */
-static int64_t flat_bytes(const sr_model *model, sr_numbers numbers) {
-    return model->schema.elements *
-           (4 * (int64_t)sizeof(float) + (numbers == SR_FAST_BF16 ? 2 : 0));
+/* Weights, gradients, two moments, generations, and the bf16 copy. */
+static int64_t flat_bytes(const sr_model *model, const sr_trainer_options *o) {
+    return model->schema.elements * (4 * (int64_t)sizeof(float) + (o->births.count > 0 ? 1 : 0) +
+                                     (o->numbers == SR_FAST_BF16 ? 2 : 0));
 }
 
 int64_t sr_trainer_bytes(const sr_trainer *t) {
-    return flat_bytes(t->model, t->options.numbers) + t->arena_bytes;
+    return flat_bytes(t->model, &t->options) + t->arena_bytes;
 }
 
 sartor_status sr_trainer_create(sartor_context *ctx, sr_model *model,
                                 const sr_trainer_options *options, sr_trainer **trainer) {
     *trainer = NULL;
     /* Before planning: products of absurd sizes take oneDNN long. */
-    SR_TRY(sr_check_memory(ctx, flat_bytes(model, options->numbers), "training", advice));
+    SR_TRY(sr_check_memory(ctx, flat_bytes(model, options), "training", advice));
     sr_trainer *t;
     SR_TRY(sr_alloc(ctx, 1, sizeof *t, "a trainer", (void **)&t));
     t->model = model;
@@ -60,6 +60,8 @@ sartor_status sr_trainer_allocate(sartor_context *ctx, sr_trainer *t) {
     SR_TRY(sr_alloc_aligned(ctx, n, sizeof(float), "the gradients", (void **)&t->grads));
     SR_TRY(sr_alloc_aligned(ctx, n, sizeof(float), "the optimiser", (void **)&t->m));
     SR_TRY(sr_alloc_aligned(ctx, n, sizeof(float), "the optimiser", (void **)&t->v));
+    if (t->options.births.count > 0)
+        SR_TRY(sr_alloc_aligned(ctx, n, 1, "the generations", (void **)&t->generation));
     if (t->options.numbers == SR_FAST_BF16)
         SR_TRY(sr_alloc_aligned(ctx, n, 2, "the bf16 weights", (void **)&t->rounded));
     SR_TRY(sr_alloc_aligned(ctx, (size_t)t->arena_bytes, 1, "the activations", &t->arena));
@@ -83,6 +85,7 @@ void sr_trainer_destroy(sr_trainer **trainer) {
     free(t->grads);
     free(t->m);
     free(t->v);
+    free(t->generation);
     free(t->rounded);
     free(t->arena);
     free(t);
@@ -115,7 +118,11 @@ sartor_status sr_trainer_step(sartor_context *ctx, sr_trainer *t, const sr_task 
     }
     out->loss = nats / (double)out->scored;
     out->rate = sr_schedule_rate(&o->schedule, t->step);
-    out->norm = sr_optimiser_norm(&t->optimiser, t->grads, o->threads);
+    sr_age age[SR_MAX_GROWTHS + 1];
+    sr_births_ages(&o->births, t->step, out->rate, age);
+    const sr_ages all = {t->generation, age, o->births.count + 1};
+    const sr_ages *ages = t->generation != NULL ? &all : NULL;
+    out->norm = sr_optimiser_norm(&t->optimiser, t->grads, ages, o->threads);
     if (!isfinite(out->loss) || !isfinite(out->norm))
         return sr_fail(ctx, SARTOR_NOT_FINITE, "the %s is not finite at step %" PRId64,
                        isfinite(out->loss) ? "gradient" : "loss", t->step + 1);
@@ -127,7 +134,8 @@ sartor_status sr_trainer_step(sartor_context *ctx, sr_trainer *t, const sr_task 
                         .threads = o->threads,
                         .beta1 = o->beta1,
                         .beta2 = o->beta2,
-                        .decay_all = o->decay_all};
+                        .decay_all = o->decay_all,
+                        .ages = ages};
     sr_optimiser_step(&t->optimiser, &update, t->model->params, t->grads, t->m, t->v, t->rounded);
     t->step++;
     return SARTOR_OK;

@@ -7,6 +7,7 @@
 
 #include "model/model.h"
 #include "task/task.h"
+#include "train/births.h"
 #include "train/optimiser.h"
 #include "train/schedule.h"
 
@@ -20,6 +21,7 @@ typedef struct sr_trainer_options {
     sr_schedule schedule;
     double beta1, beta2; /* as in sr_update */
     bool decay_all;
+    sr_births births; /* how the model grew; more than none: `generation` is there */
 } sr_trainer_options;
 
 /* Fields may be read; `step` and the buffers may be set to continue a stored run. */
@@ -30,6 +32,7 @@ typedef struct sr_trainer {
     sr_optimiser optimiser;
     int64_t step;         /* updates done */
     float *grads, *m, *v; /* schema.elements each */
+    uint8_t *generation;  /* schema.elements, at most births.count each; NULL: never grown */
     uint16_t *rounded;    /* the weights as bf16; NULL in f32 */
     void *arena;
     int64_t arena_bytes;
@@ -40,20 +43,21 @@ typedef struct sr_trainer {
 sartor_status sr_trainer_create(sartor_context *ctx, sr_model *model,
                                 const sr_trainer_options *options, sr_trainer **trainer);
 /* The buffers, zeroed, and the model's weights, which sr_model_allocate() may have made before.
- * Then fill in weights (and moments) and call sr_trainer_refresh(). */
+ * Then fill in weights (moments, generations) and call sr_trainer_refresh(). */
 sartor_status sr_trainer_allocate(sartor_context *ctx, sr_trainer *trainer);
 /* After weights were written from outside. */
 void sr_trainer_refresh(sr_trainer *trainer);
 void sr_trainer_destroy(sr_trainer **trainer);
 
-/* Bytes of weights, gradients, moments, copy and arena; known before they are allocated. */
+/* Bytes of weights, gradients, moments, generations, copy and arena; known before they are
+ * allocated. */
 int64_t sr_trainer_bytes(const sr_trainer *trainer);
 
 /* What a step saw: its loss is that of the weights before the update. */
 typedef struct sr_step {
     double loss; /* mean nats of the scored targets */
     int64_t tokens, scored, bytes;
-    double rate, norm; /* of this update; the norm before clipping */
+    double rate, norm; /* of this update: the schedule's rate; the norm before clipping */
 } sr_step;
 
 /* One update from `accumulate` micro-batches. The gradient is that of the mean over all scored
