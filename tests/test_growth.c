@@ -198,9 +198,11 @@ static void random_request(sr_rng rng, uint64_t *next, const sr_model *m, char t
         used += (size_t)snprintf(text + used, 128 - used, "%s=+%d ", s->name,
                                  s->axis == SR_AXIS_HEAD ? 4 : more);
     }
-    if (sr_rng_below(rng, (*next)++, 3) == 0 && m->sizes.width % 4 == 0)
-        snprintf(text + used, 128 - used, "livs=%s@%d", livs[sr_rng_below(rng, (*next)++, 5)],
-                 (int)sr_rng_below(rng, (*next)++, (uint64_t)m->genome.n + 1));
+    const bool adds = sr_rng_below(rng, (*next)++, 3) == 0 && m->sizes.width % 4 == 0;
+    const char *added = livs[sr_rng_below(rng, (*next)++, 5)];
+    const int place = (int)sr_rng_below(rng, (*next)++, (uint64_t)m->genome.n + 1);
+    if (adds)
+        snprintf(text + used, 128 - used, "livs=%s@%d", added, place);
     else if (used == 0)
         snprintf(text, 128, "width=+1");
 }

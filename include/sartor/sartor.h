@@ -4,6 +4,7 @@
 
 #include <sartor/architecture.h>
 #include <sartor/context.h>
+#include <sartor/grow.h>
 #include <sartor/model.h>
 #include <sartor/train.h>
 

@@ -19,7 +19,8 @@ struct sr_command {
 
 extern const sr_command sr_command_inspect, sr_command_train, sr_command_eval, sr_command_generate,
     sr_command_list, sr_command_tokenizer, sr_command_search, sr_command_work, sr_command_front,
-    sr_command_show, sr_command_finals, sr_command_report, sr_command_scale, sr_command_mad;
+    sr_command_show, sr_command_finals, sr_command_report, sr_command_scale, sr_command_mad,
+    sr_command_grow;
 
 /* One line on standard error: wrong usage. `command` NULL: of sartor itself. Returns 2. */
 int sr_usage_error(const sr_command *command, const char *format, ...)

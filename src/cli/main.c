@@ -18,7 +18,7 @@ static const sr_command *const commands[] = {
     &sr_command_inspect,   &sr_command_train,  &sr_command_eval,  &sr_command_generate,
     &sr_command_tokenizer, &sr_command_search, &sr_command_front, &sr_command_show,
     &sr_command_report,    &sr_command_finals, &sr_command_mad,   &sr_command_scale,
-    &sr_command_work,      &sr_command_list,
+    &sr_command_grow,      &sr_command_work,   &sr_command_list,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

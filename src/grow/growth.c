@@ -334,15 +334,40 @@ void sr_growth_generations(const sr_growth *g, const uint8_t *from, uint8_t gene
     }
 }
 
-void sr_growth_shrink(const sr_growth *g, const float *to, float *from) {
+/* Calls `copy` for every entry that was there before. */
+static void for_copies(const sr_growth *g, void (*copy)(void *, int64_t, int64_t), void *user) {
     for (int i = 0; i < g->to->schema.count; i++) {
         const sr_grown_tensor *t = &g->tensor[i];
         int64_t old;
         int axis = 0;
         for (int64_t k = 0; t->from != NULL && k < elements(t->to); k++)
             if (entry(t, k, &old, &axis) == COPY)
-                from[t->from->offset + old] = to[t->to->offset + k];
+                copy(user, t->to->offset + k, t->from->offset + old);
     }
+}
+
+/* Two flat buffers, of the larger and of the smaller model. */
+typedef struct flats {
+    const void *to;
+    void *from;
+} flats;
+
+static void take_number(void *user, int64_t to, int64_t from) {
+    const flats *f = user;
+    ((float *)f->from)[from] = ((const float *)f->to)[to];
+}
+
+static void take_byte(void *user, int64_t to, int64_t from) {
+    const flats *f = user;
+    ((uint8_t *)f->from)[from] = ((const uint8_t *)f->to)[to];
+}
+
+void sr_growth_shrink(const sr_growth *g, const float *to, float *from) {
+    for_copies(g, take_number, &(flats){to, from});
+}
+
+void sr_growth_shrink_generations(const sr_growth *g, const uint8_t *to, uint8_t *from) {
+    for_copies(g, take_byte, &(flats){to, from});
 }
 
 sr_growth_change sr_growth_of(const sr_growth *g, int param) {

@@ -60,6 +60,7 @@ void sr_growth_generations(const sr_growth *growth, const uint8_t *from, uint8_t
                            uint8_t *to);
 /* The way back: from a flat buffer of `to` the entries that lie in `from`. */
 void sr_growth_shrink(const sr_growth *growth, const float *to, float *from);
+void sr_growth_shrink_generations(const sr_growth *growth, const uint8_t *to, uint8_t *from);
 
 /* What growth does to one parameter of `to`. */
 typedef struct sr_growth_change {

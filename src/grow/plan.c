@@ -235,11 +235,11 @@ static sartor_status grow_heads(plan *p, int i, const sr_unit_sizes *old) {
 static sartor_status grow_rotation(plan *p, int i, const sr_unit_sizes *old) {
     sr_unit_sizes *u = &p->unit[i];
     const int64_t from = old->axis[SR_AXIS_KEY], to = u->axis[SR_AXIS_KEY];
+    if (sr_class_get(p->genome.liv[i].liv_class)->family != SR_FAMILY_SA || to == from)
+        return SARTOR_OK;
     const bool own = old->pairs > 0; /* its table is no longer that of a new model */
     const bool multiple = from % 2 == 0 && to % from == 0 && !own;
     sr_rotation how = p->request->rotation;
-    if (sr_class_get(p->genome.liv[i].liv_class)->family != SR_FAMILY_SA || to == from)
-        return SARTOR_OK;
     if (how == SR_ROTATION_AUTO) how = multiple ? SR_ROTATION_SPREAD : SR_ROTATION_EXTEND;
     if (how == SR_ROTATION_SPREAD && !multiple)
         return sr_fail(p->ctx, SARTOR_INVALID,

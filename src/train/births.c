@@ -3,6 +3,10 @@
 #include <inttypes.h>
 #include <math.h>
 
+sr_generation sr_generation_defaults(void) {
+    return (sr_generation){.rate_factor = 1, .warmup = 200};
+}
+
 sartor_status sr_births_add(sartor_context *ctx, sr_births *births, const sr_generation *born) {
     const int64_t earliest = births->count > 0 ? births->birth[births->count - 1].step : 0;
     if (births->count == SR_MAX_GROWTHS)

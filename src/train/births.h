@@ -21,6 +21,9 @@ typedef struct sr_generation {
     bool freeze_old;    /* until the next birth, older generations are not trained */
 } sr_generation;
 
+/* At step 0, with the schedule's rate after 200 own steps, beside the older generations. */
+sr_generation sr_generation_defaults(void);
+
 /* In order; birth[k - 1] is that of generation k. */
 typedef struct sr_births {
     int count;

@@ -7,9 +7,9 @@
 
 /* Programs that know nothing of births read format 1 only, and must refuse a model that grew. */
 enum { RECORD_PLAIN = 1, RECORD_GROWN = 2 };
-static const char record_key[] = "sartor.run";
-static const char first_moment[] = "adam.m.", second_moment[] = "adam.v.";
-static const char generation_prefix[] = "adam.generation.";
+const char sr_record_key[] = "sartor.run";
+const char sr_first_moment[] = "adam.m.", sr_second_moment[] = "adam.v.",
+           sr_generation_prefix[] = "adam.generation.";
 
 /* ---- writing ---- */
 
@@ -70,12 +70,12 @@ static sartor_status save(sartor_context *ctx, const char *path, const sr_traine
     char *text = record_text(settings, record);
     if (text == NULL) return sr_fail(ctx, SARTOR_MEMORY, "not enough memory for a checkpoint");
     const sr_model_extra extra[] = {
-        {first_moment, SR_ST_F32, t->m},
-        {second_moment, SR_ST_F32, t->v},
-        {generation_prefix, SR_ST_U8, t->generation},
+        {sr_first_moment, SR_ST_F32, t->m},
+        {sr_second_moment, SR_ST_F32, t->v},
+        {sr_generation_prefix, SR_ST_U8, t->generation},
     };
     const int extras = !moments ? 0 : t->generation == NULL ? 2 : 3;
-    sr_model_note note = {record_key, text};
+    sr_model_note note = {sr_record_key, text};
     size_t bytes;
     const void *blob = sr_tokenizer_blob(tokenizer, &bytes);
     sartor_status status = sr_model_save(ctx, path, t->model, blob, bytes, extra, extras, &note, 1);
@@ -143,41 +143,67 @@ static bool read_births(sartor_context *ctx, const json_t *births, sr_run_record
     return true;
 }
 
-sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st_reader *reader,
-                             const json_t *settings, sr_run_record *r) {
+/* *root (new) holds the settings. */
+static sartor_status read_record(sartor_context *ctx, const char *where, const sr_st_reader *reader,
+                                 json_t **root, sr_run_record *r) {
     *r = (sr_run_record){.validation = NAN};
-    const char *text = sr_st_metadata(reader, record_key);
+    *root = NULL;
+    const char *text = sr_st_metadata(reader, sr_record_key);
     if (text == NULL)
         return sr_fail(ctx, SARTOR_MISMATCH, "%s: the model there was not made by training", where);
     json_error_t error;
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error), *totals, *stored;
+    json_t *totals, *stored;
     json_int_t step, tokens, rss, anonymous;
     int version = 0;
-    bool good =
-        root != NULL && json_unpack(root, "{s:i, s:o, s:o, s:I, s:I, s:F, s:I, s:I}", "version",
-                                    &version, "settings", &stored, "totals", &totals, "step", &step,
-                                    "tokens", &tokens, "seconds", &r->seconds, "peak_rss_bytes",
-                                    &rss, "peak_anonymous_bytes", &anonymous) == 0;
-    sartor_status status = SARTOR_OK;
+    *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    bool good = *root != NULL &&
+                json_unpack(*root, "{s:i, s:o, s:o, s:I, s:I, s:F, s:I, s:I}", "version", &version,
+                            "settings", &stored, "totals", &totals, "step", &step, "tokens",
+                            &tokens, "seconds", &r->seconds, "peak_rss_bytes", &rss,
+                            "peak_anonymous_bytes", &anonymous) == 0;
     if (good && version <= RECORD_GROWN) {
         r->step = step;
         r->tokens = tokens;
         r->peak_rss = rss;
         r->peak_anonymous = anonymous;
-        const json_t *validation = json_object_get(root, "validation");
+        const json_t *validation = json_object_get(*root, "validation");
         if (json_is_real(validation)) r->validation = json_real_value(validation);
-        json_t *result = json_object_get(root, "result");
+        json_t *result = json_object_get(*root, "result");
         r->done = result != NULL;
         good = version >= RECORD_PLAIN && read_totals(totals, r) &&
-               read_births(ctx, json_object_get(root, "births"), r) &&
+               read_births(ctx, json_object_get(*root, "births"), r) &&
                (!r->done || read_measure(result, &r->result));
     }
     if (version > RECORD_GROWN)
-        status = sr_fail(ctx, SARTOR_FORMAT, "%s: made by a newer program", where);
-    else if (!good)
-        status = sr_fail(ctx, SARTOR_FORMAT, "%s: the record of the run is damaged", where);
-    else
-        status = sr_settings_compare(ctx, where, stored, settings);
+        return sr_fail(ctx, SARTOR_FORMAT, "%s: made by a newer program", where);
+    return good ? SARTOR_OK
+                : sr_fail(ctx, SARTOR_FORMAT, "%s: the record of the run is damaged", where);
+}
+
+sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st_reader *reader,
+                             const json_t *settings, sr_run_record *r) {
+    json_t *root;
+    sartor_status status = read_record(ctx, where, reader, &root, r);
+    if (status == SARTOR_OK)
+        status = sr_settings_compare(ctx, where, json_object_get(root, "settings"), settings);
+    json_decref(root);
+    return status;
+}
+
+sartor_status sr_record_grown(sartor_context *ctx, const char *where, const sr_st_reader *reader,
+                              sr_generation *born, int *generation, char **text) {
+    json_t *root;
+    sr_run_record record;
+    *text = NULL;
+    sartor_status status = read_record(ctx, where, reader, &root, &record);
+    born->step = record.step;
+    if (status == SARTOR_OK) status = sr_births_add(ctx, &record.births, born);
+    if (status == SARTOR_OK) {
+        record.done = false;
+        *generation = record.births.count;
+        *text = record_text(json_object_get(root, "settings"), &record);
+        if (*text == NULL) status = sr_no_memory(ctx);
+    }
     json_decref(root);
     return status;
 }
@@ -185,7 +211,7 @@ sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st
 static sartor_status read_generations(sartor_context *ctx, const sr_st_reader *reader,
                                       sr_trainer *t) {
     const int births = t->options.births.count;
-    SR_TRY(sr_model_read_bytes(ctx, reader, t->model, generation_prefix, t->generation));
+    SR_TRY(sr_model_read_bytes(ctx, reader, t->model, sr_generation_prefix, t->generation));
     for (int64_t i = 0; i < t->model->schema.elements; i++)
         if (t->generation[i] > births)
             return sr_fail(ctx, SARTOR_FORMAT,
@@ -198,8 +224,8 @@ static sartor_status read_generations(sartor_context *ctx, const sr_st_reader *r
 sartor_status sr_checkpoint_read(sartor_context *ctx, const sr_st_reader *reader,
                                  const sr_run_record *record, sr_trainer *t) {
     SR_TRY(sr_model_read_flat(ctx, reader, t->model, "", t->model->params));
-    SR_TRY(sr_model_read_flat(ctx, reader, t->model, first_moment, t->m));
-    SR_TRY(sr_model_read_flat(ctx, reader, t->model, second_moment, t->v));
+    SR_TRY(sr_model_read_flat(ctx, reader, t->model, sr_first_moment, t->m));
+    SR_TRY(sr_model_read_flat(ctx, reader, t->model, sr_second_moment, t->v));
     if (t->generation != NULL) SR_TRY(read_generations(ctx, reader, t));
     t->step = record->step;
     sr_trainer_refresh(t);

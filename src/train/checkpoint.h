@@ -15,6 +15,9 @@
 #include "model/file.h"
 #include "train/settings.h"
 
+/* The record's metadata key, and what the names of stored buffers begin with. */
+extern const char sr_record_key[], sr_first_moment[], sr_second_moment[], sr_generation_prefix[];
+
 typedef struct sr_run_record {
     int64_t step, tokens;
     double seconds;
@@ -31,6 +34,11 @@ typedef struct sr_run_record {
  * SARTOR_FORMAT. */
 sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st_reader *reader,
                              const json_t *settings, sr_run_record *record);
+
+/* The record inside an open file as the text of one whose model has grown at its step; sets
+ * born->step and the number of the new generation. Release with free(). */
+sartor_status sr_record_grown(sartor_context *ctx, const char *where, const sr_st_reader *reader,
+                              sr_generation *born, int *generation, char **text);
 
 /* Weights, moments, generations and record. SARTOR_NOT_FINITE, and nothing written, when a weight
  * is not. */

@@ -10,8 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The file that a path means. */
-static sartor_status find_file(sartor_context *ctx, const char *path, char **file) {
+sartor_status sr_model_path(sartor_context *ctx, const char *path, char **file) {
     struct stat st;
     bool folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
     int n = asprintf(file, folder ? "%s/model.safetensors" : "%s", path);
@@ -48,7 +47,7 @@ sartor_status sartor_model_load(sartor_context *ctx, const char *path, sartor_mo
     *model = NULL;
     char *file;
     sartor_model *m = NULL;
-    SR_TRY(find_file(ctx, path, &file));
+    SR_TRY(sr_model_path(ctx, path, &file));
     sartor_status status = sr_alloc(ctx, 1, sizeof *m, "a model", (void **)&m);
     if (status == SARTOR_OK) status = load(ctx, file, m);
     if (status != SARTOR_OK)

@@ -11,4 +11,7 @@ struct sartor_model {
     sr_tokenizer *tokenizer;
 };
 
+/* The file that a path means: itself, or the model in a folder. Release with free(). */
+sartor_status sr_model_path(sartor_context *ctx, const char *path, char **file);
+
 #endif
