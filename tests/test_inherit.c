@@ -85,6 +85,11 @@ static sr_model *child_of(const char *arch, const sr_model *a, const sr_model *b
     sr_model *child = model_make(ctx, arch, &a->sizes, 5);
     if (sr_inherit(ctx, child, parents, b != NULL ? 2 : 1, 5, told) != SARTOR_OK)
         fail_msg("%s", sartor_error(ctx));
+    sr_inheritance *plan = malloc(sizeof *plan);
+    assert_non_null(plan);
+    assert_int_equal(sr_inherit_plan(ctx, child, parents, b != NULL ? 2 : 1, plan), SARTOR_OK);
+    assert_memory_equal(plan, told, sizeof *plan);
+    free(plan);
     return child;
 }
 
@@ -302,6 +307,14 @@ static void test_refusals(void **state) {
     assert_non_null(strstr(sartor_error(ctx), "3 LIVs, a parent 2"));
     assert_int_equal(sr_inherit(ctx, wide, parents, 1, 1, &told), SARTOR_INVALID);
     assert_non_null(strstr(sartor_error(ctx), "width=64"));
+    /* Another table of rotations is another function. */
+    sr_model *child = model_make(ctx, "SA-1 GMemless", &sizes, 1);
+    const int table = sr_schema_find(&parent->schema, "rope.8.freq");
+    assert_true(table >= 0);
+    parent->params[parent->schema.param[table].offset + 1] *= 2;
+    assert_int_equal(sr_inherit(ctx, child, parents, 1, 1, &told), SARTOR_INVALID);
+    assert_non_null(strstr(sartor_error(ctx), "rope.8.freq"));
+    sr_model_destroy(&child);
     sr_model_destroy(&wide);
     sr_model_destroy(&longer);
     sr_model_destroy(&parent);

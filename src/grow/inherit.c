@@ -5,32 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Which tensor of which parent a tensor of the child becomes; parent SR_CHANGED: none. */
+typedef struct claim {
+    int parent, tensor;
+} claim;
+
 typedef struct inheriting {
-    sr_model *child;
+    const sr_model *child;
     const sr_model *const *parent;
-    const float **claim; /* by tensor of the child: the numbers it takes over; NULL: none yet */
+    claim *claims; /* by tensor of the child */
     sr_inheritance *told;
 } inheriting;
 
 static int64_t size_of(const sr_param *p) { return p->rows * p->cols; }
 
-static const float *values_of(const sr_model *m, int tensor) {
-    return m->params + m->schema.param[tensor].offset;
-}
-
-/* Whether tensor `to` of the child can be tensor `from` of the parent (-1: none): it has room for
- * it, and whoever claimed it before meant the same numbers. */
-static bool can_take(const inheriting *h, int to, const sr_model *parent, int from) {
+/* Whether tensor `to` of the child can be tensor `from` of a parent (-1: there is none). */
+static bool can_take(const inheriting *h, int to, int parent, int from) {
     if (to < 0 || from < 0) return to == from;
-    const sr_param *p = &h->child->schema.param[to], *q = &parent->schema.param[from];
+    const sr_param *p = &h->child->schema.param[to];
+    const sr_param *q = &h->parent[parent]->schema.param[from];
+    const claim *c = &h->claims[to];
     if (p->rows != q->rows || p->cols != q->cols) return false;
-    const float *values = values_of(parent, from), *claimed = h->claim[to];
-    return claimed == NULL || claimed == values ||
-           memcmp(claimed, values, (size_t)size_of(p) * sizeof *values) == 0;
+    return !p->trained || c->parent == SR_CHANGED || (c->parent == parent && c->tensor == from);
 }
 
-static void take(inheriting *h, int to, const sr_model *parent, int from) {
-    if (to >= 0 && h->claim[to] == NULL) h->claim[to] = values_of(parent, from);
+static void take(const inheriting *h, int to, int parent, int from) {
+    if (to >= 0) h->claims[to] = (claim){parent, from};
 }
 
 /* What the unit reads is what it read in the parent. */
@@ -45,60 +45,28 @@ static bool same_features(const inheriting *h, int liv, int parent) {
 }
 
 static bool agrees(const inheriting *h, int liv, int parent) {
-    const sr_model *p = h->parent[parent];
-    const sr_unit *u = &h->child->units[liv], *v = &p->units[liv];
+    const sr_unit *u = &h->child->units[liv], *v = &h->parent[parent]->units[liv];
     if (u->class_ != v->class_ || !same_features(h, liv, parent)) return false;
     for (int b = 0; b < SR_BRANCHES; b++)
         for (int s = 0; s < SR_SLOTS; s++)
-            if (!can_take(h, u->slot[b][s], p, v->slot[b][s])) return false;
-    return can_take(h, u->norm, p, v->norm);
+            if (!can_take(h, u->slot[b][s], parent, v->slot[b][s])) return false;
+    return can_take(h, u->norm, parent, v->norm);
 }
 
-static void take_unit(inheriting *h, int liv, int parent) {
-    const sr_model *p = h->parent[parent];
-    const sr_unit *u = &h->child->units[liv], *v = &p->units[liv];
-    take(h, u->norm, p, v->norm);
+static void take_unit(const inheriting *h, int liv, int parent) {
+    const sr_unit *u = &h->child->units[liv], *v = &h->parent[parent]->units[liv];
+    take(h, u->norm, parent, v->norm);
     for (int b = 0; b < SR_BRANCHES; b++)
-        for (int s = 0; s < SR_SLOTS; s++) take(h, u->slot[b][s], p, v->slot[b][s]);
+        for (int s = 0; s < SR_SLOTS; s++) take(h, u->slot[b][s], parent, v->slot[b][s]);
 }
 
-/* What belongs to no LIV: embedding, final norm, unembedding, the head. A table that LIVs refer to
- * (of rotations) comes with them. */
-static void take_frame(inheriting *h) {
-    const sr_model *p = h->parent[0];
+/* What belongs to no LIV: embedding, final norm, unembedding, the head. */
+static void take_frame(const inheriting *h) {
     for (int i = 0; i < h->child->schema.count; i++) {
-        const sr_param *param = &h->child->schema.param[i];
-        if (param->scope != 0 || !param->trained) continue;
-        const int from = sr_schema_find(&p->schema, param->name);
-        if (from >= 0 && can_take(h, i, p, from)) take(h, i, p, from);
+        const sr_param *p = &h->child->schema.param[i];
+        const int from = p->scope == 0 ? sr_schema_find(&h->parent[0]->schema, p->name) : -1;
+        if (p->trained && from >= 0 && can_take(h, i, 0, from)) take(h, i, 0, from);
     }
-}
-
-static void zero(sr_model *m, int tensor) {
-    if (tensor < 0) return;
-    const sr_param *p = &m->schema.param[tensor];
-    memset(m->params + p->offset, 0, (size_t)size_of(p) * sizeof *m->params);
-}
-
-/* Output projections are never shared. */
-static void silence(sr_model *m, int liv) {
-    for (int b = 0; b < SR_BRANCHES; b++) {
-        zero(m, m->units[liv].slot[b][SR_SLOT_OUT]);
-        zero(m, m->units[liv].slot[b][SR_SLOT_OUT_BIAS]);
-    }
-}
-
-static void fill(inheriting *h) {
-    sr_model *m = h->child;
-    for (int i = 0; i < m->schema.count; i++) {
-        const sr_param *p = &m->schema.param[i];
-        if (p->trained) h->told->parameters += size_of(p);
-        if (h->claim[i] == NULL) continue;
-        memcpy(m->params + p->offset, h->claim[i], (size_t)size_of(p) * sizeof *m->params);
-        if (p->trained) h->told->inherited += size_of(p);
-    }
-    for (int i = 0; i < m->genome.n; i++)
-        if (h->told->from[i] == SR_CHANGED) silence(m, i);
 }
 
 static sartor_status check(sartor_context *ctx, const sr_model *child,
@@ -117,22 +85,77 @@ static sartor_status check(sartor_context *ctx, const sr_model *child,
     return SARTOR_OK;
 }
 
+/* Fills in the claims, which the caller frees, and what is told. */
+static sartor_status decide(sartor_context *ctx, inheriting *h, int n) {
+    const sr_model *child = h->child;
+    *h->told = (sr_inheritance){.parameters = 0};
+    SR_TRY(check(ctx, child, h->parent, n));
+    SR_TRY(sr_alloc(ctx, (size_t)child->schema.count, sizeof *h->claims, "inherited weights",
+                    (void **)&h->claims));
+    for (int i = 0; i < child->schema.count; i++) h->claims[i].parent = SR_CHANGED;
+    for (int i = 0; i < child->genome.n; i++) {
+        int p = 0;
+        while (p < n && !agrees(h, i, p)) p++;
+        h->told->from[i] = p < n ? p : SR_CHANGED;
+        if (p < n) take_unit(h, i, p);
+    }
+    take_frame(h);
+    for (int i = 0; i < child->schema.count; i++) {
+        const sr_param *p = &child->schema.param[i];
+        if (!p->trained) continue;
+        h->told->parameters += size_of(p);
+        if (h->claims[i].parent != SR_CHANGED) h->told->inherited += size_of(p);
+    }
+    return SARTOR_OK;
+}
+
+sartor_status sr_inherit_plan(sartor_context *ctx, const sr_model *child,
+                              const sr_model *const *parent, int n, sr_inheritance *told) {
+    inheriting h = {.child = child, .parent = parent, .told = told};
+    sartor_status status = decide(ctx, &h, n);
+    free(h.claims);
+    return status;
+}
+
+/* ---- weights ---- */
+
+/* Output projections are never shared. */
+static void silence(sr_model *m, int liv) {
+    for (int b = 0; b < SR_BRANCHES; b++)
+        for (int s = SR_SLOT_OUT; s <= SR_SLOT_OUT_BIAS; s++) {
+            const int tensor = m->units[liv].slot[b][s];
+            const sr_param *p = tensor >= 0 ? &m->schema.param[tensor] : NULL;
+            if (p != NULL) memset(m->params + p->offset, 0, (size_t)size_of(p) * sizeof *m->params);
+        }
+}
+
+static sartor_status fill(sartor_context *ctx, const inheriting *h, sr_model *m) {
+    for (int i = 0; i < m->schema.count; i++) {
+        const sr_param *p = &m->schema.param[i];
+        const claim *c = &h->claims[i];
+        if (c->parent == SR_CHANGED) continue;
+        const sr_model *parent = h->parent[c->parent];
+        const float *from = parent->params + parent->schema.param[c->tensor].offset;
+        const size_t bytes = (size_t)size_of(p) * sizeof *from;
+        if (p->trained)
+            memcpy(m->params + p->offset, from, bytes);
+        else if (memcmp(m->params + p->offset, from, bytes) != 0)
+            return sr_fail(ctx, SARTOR_INVALID, "inherit: %s of a parent is not the child's",
+                           p->name);
+    }
+    for (int i = 0; i < m->genome.n; i++)
+        if (h->told->from[i] == SR_CHANGED) silence(m, i);
+    return SARTOR_OK;
+}
+
 sartor_status sr_inherit(sartor_context *ctx, sr_model *child, const sr_model *const *parent, int n,
                          uint64_t seed, sr_inheritance *told) {
     inheriting h = {.child = child, .parent = parent, .told = told};
-    *told = (sr_inheritance){.parameters = 0};
-    SR_TRY(check(ctx, child, parent, n));
-    SR_TRY(sr_alloc(ctx, (size_t)child->schema.count, sizeof *h.claim, "inherited weights",
-                    (void **)&h.claim));
-    for (int i = 0; i < child->genome.n; i++) {
-        int p = 0;
-        while (p < n && !agrees(&h, i, p)) p++;
-        told->from[i] = p < n ? p : SR_CHANGED;
-        if (p < n) take_unit(&h, i, p);
+    sartor_status status = decide(ctx, &h, n);
+    if (status == SARTOR_OK) {
+        sr_model_init(child, seed);
+        status = fill(ctx, &h, child);
     }
-    take_frame(&h);
-    sr_model_init(child, seed);
-    fill(&h);
-    free(h.claim);
-    return SARTOR_OK;
+    free(h.claims);
+    return status;
 }
