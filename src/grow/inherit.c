@@ -26,11 +26,11 @@ static bool can_take(const inheriting *h, int to, int parent, int from) {
     const sr_param *q = &h->parent[parent]->schema.param[from];
     const claim *c = &h->claims[to];
     if (p->rows != q->rows || p->cols != q->cols) return false;
-    return !p->trained || c->parent == SR_CHANGED || (c->parent == parent && c->tensor == from);
+    return c->parent == SR_CHANGED || (c->parent == parent && c->tensor == from);
 }
 
 static void take(const inheriting *h, int to, int parent, int from) {
-    if (to >= 0) h->claims[to] = (claim){parent, from};
+    if (to >= 0 && h->child->schema.param[to].trained) h->claims[to] = (claim){parent, from};
 }
 
 /* What the unit reads is what it read in the parent. */
@@ -101,10 +101,9 @@ static sartor_status decide(sartor_context *ctx, inheriting *h, int n) {
     }
     take_frame(h);
     for (int i = 0; i < child->schema.count; i++) {
-        const sr_param *p = &child->schema.param[i];
-        if (!p->trained) continue;
-        h->told->parameters += size_of(p);
-        if (h->claims[i].parent != SR_CHANGED) h->told->inherited += size_of(p);
+        const int64_t size = size_of(&child->schema.param[i]);
+        if (child->schema.param[i].trained) h->told->parameters += size;
+        if (h->claims[i].parent != SR_CHANGED) h->told->inherited += size;
     }
     return SARTOR_OK;
 }
@@ -129,22 +128,36 @@ static void silence(sr_model *m, int liv) {
         }
 }
 
+/* What a LIV's weights were trained with must be there. */
+static sartor_status check_constants(sartor_context *ctx, const inheriting *h, int liv) {
+    const sr_model *m = h->child, *from = h->parent[h->told->from[liv]];
+    for (int b = 0; b < SR_BRANCHES; b++)
+        for (int s = 0; s < SR_SLOTS; s++) {
+            const int i = m->units[liv].slot[b][s], k = from->units[liv].slot[b][s];
+            if (i < 0 || m->schema.param[i].trained) continue;
+            const sr_param *p = &m->schema.param[i];
+            if (memcmp(m->params + p->offset, from->params + from->schema.param[k].offset,
+                       (size_t)size_of(p) * sizeof *m->params) != 0)
+                return sr_fail(ctx, SARTOR_INVALID, "inherit: %s of a parent is not the child's",
+                               p->name);
+        }
+    return SARTOR_OK;
+}
+
 static sartor_status fill(sartor_context *ctx, const inheriting *h, sr_model *m) {
     for (int i = 0; i < m->schema.count; i++) {
         const sr_param *p = &m->schema.param[i];
         const claim *c = &h->claims[i];
         if (c->parent == SR_CHANGED) continue;
         const sr_model *parent = h->parent[c->parent];
-        const float *from = parent->params + parent->schema.param[c->tensor].offset;
-        const size_t bytes = (size_t)size_of(p) * sizeof *from;
-        if (p->trained)
-            memcpy(m->params + p->offset, from, bytes);
-        else if (memcmp(m->params + p->offset, from, bytes) != 0)
-            return sr_fail(ctx, SARTOR_INVALID, "inherit: %s of a parent is not the child's",
-                           p->name);
+        memcpy(m->params + p->offset, parent->params + parent->schema.param[c->tensor].offset,
+               (size_t)size_of(p) * sizeof *m->params);
     }
     for (int i = 0; i < m->genome.n; i++)
-        if (h->told->from[i] == SR_CHANGED) silence(m, i);
+        if (h->told->from[i] == SR_CHANGED)
+            silence(m, i);
+        else
+            SR_TRY(check_constants(ctx, h, i));
     return SARTOR_OK;
 }
 
