@@ -1,4 +1,5 @@
 #include "search/answers.h"
+#include "search/lineage.h"
 
 #include "base/memory.h"
 #include "study/sql.h"
@@ -237,8 +238,11 @@ static sartor_status trial_values(sartor_context *ctx, sr_study *study, int64_t 
                                   json_t *values) {
     sr_query rows;
     SR_TRY(sr_sql(ctx, study, &rows, "SELECT name, value FROM value WHERE trial = ?", "i", trial));
-    while (sr_next(&rows))
-        (void)json_object_set_new(values, sr_text(&rows, 0), sr_number_or_null(sr_real(&rows, 1)));
+    while (sr_next(&rows)) {
+        const char *name = sr_text(&rows, 0);
+        if (name != NULL && sr_objective_find(name, strlen(name)) >= 0)
+            (void)json_object_set_new(values, name, sr_number_or_null(sr_real(&rows, 1)));
+    }
     return sr_done(&rows);
 }
 
@@ -364,6 +368,7 @@ sartor_status sr_answer_trial(sartor_context *ctx, sr_study *study, const sr_sea
     if (status == SARTOR_OK) status = trial_curve(ctx, study, job, curve);
     if (status == SARTOR_OK) status = trial_job(ctx, study, job, *answer);
     if (status == SARTOR_OK) status = trial_probe(ctx, study, trial, *answer);
+    if (status == SARTOR_OK) status = sr_answer_training(ctx, study, trial, *answer);
     if (status == SARTOR_OK) (void)json_object_set_new(*answer, "front", json_boolean(front));
     if (status != SARTOR_OK) {
         json_decref(*answer);

@@ -130,7 +130,7 @@ static sartor_status step(sartor_context *ctx, sr_study *study, const sr_search 
         SR_TRY(sr_in_transaction(ctx, study, settle, &s));
         if (s.open > 0) return SARTOR_OK;
         SR_TRY(sr_generation_end(ctx, study, search, now));
-        sr_search_prune(ctx, study);
+        sr_search_prune(ctx, study, search);
     }
     *finished = search->jobs_only || now + 1 >= total;
     return *finished ? SARTOR_OK : sr_generation_start(ctx, study, search, now + 1);

@@ -9,6 +9,7 @@ typedef struct sr_training {
     const char *genome;
     int64_t tokens;
     uint64_t seed;
+    sr_job_start start;
 } sr_training;
 
 /* Trains in the job's folder under the study's settings, continuing what an earlier attempt left,

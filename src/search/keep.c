@@ -1,4 +1,5 @@
-/* Which weights of finished trials stay: those of the front, of the parents too, or all. */
+/* Which weights of finished trials stay: those of the front, of the parents too, or all. Where
+ * children inherit, those of the parents always do. */
 #include "search/jobs.h"
 
 #include "study/sql.h"
@@ -25,11 +26,12 @@ static sartor_status needed(sartor_context *ctx, sr_study *study, int64_t job, c
     return sr_done(&rows);
 }
 
-void sr_search_prune(sartor_context *ctx, sr_study *study) {
-    char *policy = NULL, *trials = sr_study_inside(study, SR_KIND_TRIAL);
-    if (sr_study_get(ctx, study, SR_FACT_KEEP, &policy) != SARTOR_OK) policy = NULL;
-    DIR *folder =
-        trials != NULL && policy != NULL && strcmp(policy, "all") != 0 ? opendir(trials) : NULL;
+void sr_search_prune(sartor_context *ctx, sr_study *study, const sr_search *search) {
+    char *stored = NULL, *trials = sr_study_inside(study, SR_KIND_TRIAL);
+    if (sr_study_get(ctx, study, SR_FACT_KEEP, &stored) != SARTOR_OK) stored = NULL;
+    const bool some = stored != NULL && strcmp(stored, "all") != 0;
+    const char *policy = search->settings.inherit ? "parents" : stored;
+    DIR *folder = trials != NULL && some ? opendir(trials) : NULL;
     for (const struct dirent *e; folder != NULL && (e = readdir(folder)) != NULL;) {
         char *end;
         int64_t job = strtoll(e->d_name, &end, 10);
@@ -41,6 +43,6 @@ void sr_search_prune(sartor_context *ctx, sr_study *study) {
         free(path);
     }
     if (folder != NULL) closedir(folder);
-    free(policy);
+    free(stored);
     free(trials);
 }

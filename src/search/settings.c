@@ -38,6 +38,8 @@ static sartor_status check_options(sartor_context *ctx, const sartor_search_opti
         {"generations", o->generations, 1, SR_MAX_GENERATIONS},
         {"livs", o->sizes.livs, 1, SR_MAX_LIVS},
         {"train-tokens", o->train_tokens, 1, INT64_C(1) << 50},
+        {"inherit-tokens", o->inherit_tokens, 0, INT64_C(1) << 50},
+        {"evaluator", (int64_t)o->evaluator, SARTOR_SCRATCH, SARTOR_INHERIT},
         {"batch", o->batch, 1, 1 << 20},
         {"threads", o->threads, 1, SR_MAX_THREADS},
         {"memory", o->memory_limit, 0, INT64_MAX},
@@ -142,6 +144,26 @@ static sartor_status put_suite(sartor_context *ctx, const char *name, json_t *js
                : sr_no_memory(ctx);
 }
 
+/* Studies that train from scratch do not mention it. */
+static sartor_status put_evaluator(sartor_context *ctx, const sartor_search_options *o,
+                                   const json_t *limits, json_t *json) {
+    int ids[SR_OBJECTIVE_COUNT], n;
+    if (o->evaluator == SARTOR_SCRATCH && o->inherit_tokens != 0)
+        return sr_fail(ctx, SARTOR_INVALID, "inherit-tokens is for the evaluator inherit");
+    if (o->evaluator == SARTOR_SCRATCH) return SARTOR_OK;
+    SR_TRY(sr_objectives_parse(ctx, o->objectives, ids, &n));
+    bool trained = json_object_get(limits, sr_objective_get(SR_BPB)->name) != NULL;
+    for (int i = 0; i < n; i++) trained |= ids[i] == SR_BPB;
+    if (!trained)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "the evaluator inherit needs bpb among the objectives or limits");
+    const int64_t tokens =
+        o->inherit_tokens > 0 ? o->inherit_tokens : (2 * o->train_tokens + 4) / 5;
+    bool bad = json_object_set_new(json, "evaluator", json_string("inherit")) != 0;
+    bad |= json_object_set_new(json, "inherit_tokens", json_integer(tokens)) != 0;
+    return bad ? sr_no_memory(ctx) : SARTOR_OK;
+}
+
 static int64_t clamp(int64_t x, int64_t low, int64_t high) {
     return x < low ? low : x > high ? high : x;
 }
@@ -185,6 +207,7 @@ sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_o
     if (status == SARTOR_OK) status = sr_study_text_settings(ctx, tokenizer, source, json);
     if (status == SARTOR_OK) status = put_limits(ctx, o, json);
     const bool probed = is_probed(ids, n, json_object_get(json, "limits"));
+    if (status == SARTOR_OK) status = put_evaluator(ctx, o, json_object_get(json, "limits"), json);
     if (status == SARTOR_OK) status = put_scales(ctx, scales, probed, json);
     if (status == SARTOR_OK && probed) status = put_suite(ctx, o->mad_suite, json);
     if (status == SARTOR_OK)
@@ -245,6 +268,10 @@ sartor_status sr_search_settings_read(sartor_context *ctx, const json_t *json,
     s->batch = sr_setting_integer(&r, "batch", 1, 1 << 20);
     s->train_tokens = sr_setting_integer(&r, "train_tokens", 1, INT64_C(1) << 50);
     s->validation_tokens = sr_setting_integer(&r, "validation_tokens", 1, INT64_MAX);
+    s->inherit = json_object_get(json, "evaluator") != NULL &&
+                 sr_setting_choice(&r, "evaluator", "scratch", "inherit") == 1;
+    if (s->inherit)
+        s->inherit_tokens = sr_setting_integer(&r, "inherit_tokens", 1, INT64_C(1) << 50);
     s->memory_limit = sr_setting_integer(&r, "memory", 0, INT64_MAX);
     s->learning_rate = sr_setting_real(&r, "learning_rate");
     s->precision = (sartor_precision)sr_setting_choice(&r, "precision", "f32", "bf16");

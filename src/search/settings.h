@@ -26,6 +26,8 @@ typedef struct sr_search_settings {
     int population, livs, threads;
     sr_sizes sizes;
     int64_t train_tokens, validation_tokens, batch;
+    bool inherit;           /* the evaluator: children begin with their parents' weights */
+    int64_t inherit_tokens; /* trained on by such a child */
     double learning_rate;
     sartor_precision precision;
     const char *seed_with; /* the JSON's; NULL: none */

@@ -2,7 +2,6 @@
 #include "study/training.h"
 
 #include "study/attempt.h"
-#include "train/run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -75,8 +74,9 @@ static int64_t steps_of(const sartor_train_options *o) {
 }
 
 sartor_status sr_train_in_job(sartor_context *ctx, sr_worker *worker, const sr_job *job,
-                              const sartor_train_options *options, sr_study_text *text,
-                              int64_t validation_tokens, sartor_measure *measure, json_t **curve) {
+                              const sartor_train_options *options, const sr_job_start *start,
+                              sr_study_text *text, int64_t validation_tokens,
+                              sartor_measure *measure, json_t **curve) {
     const sr_study *study = sr_worker_study(worker);
     char *folder;
     *curve = NULL;
@@ -87,7 +87,9 @@ sartor_status sr_train_in_job(sartor_context *ctx, sr_worker *worker, const sr_j
     sr_run_limits limits = {.validation_tokens = validation_tokens,
                             .checkpoint_seconds = checkpoint_seconds,
                             .before_step = publish,
-                            .user = worker};
+                            .user = worker,
+                            .begin = start->begin,
+                            .begin_user = start->user};
     sartor_status status = sr_run_train(ctx, &o, &text->corpus, &limits, measure);
     if (status == SARTOR_OK) {
         *curve = read_curve(folder, steps_of(&o));

@@ -226,7 +226,10 @@ static sartor_status start(run *r) {
         sr_log(r->ctx, "continuing at step %" PRId64 " of %" PRId64, t->step,
                sr_schedule_end(&t->options.schedule));
     } else {
-        sr_model_init(r->model, r->settings.seed);
+        if (r->limits.begin != NULL)
+            SR_TRY(r->limits.begin(r->ctx, r->limits.begin_user, r->model, r->settings.seed));
+        else
+            sr_model_init(r->model, r->settings.seed);
         sr_trainer_refresh(t);
     }
     r->seconds_before = r->record.seconds;

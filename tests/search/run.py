@@ -223,6 +223,84 @@ def mad_as_objective(bench):
     one_line(bad, "juggling")
 
 
+def all_trials(bench, study, n):
+    """What show says of every trial, without the place of its weights."""
+    shown = [bench.show(study, str(i)) for i in range(1, n + 1)]
+    for x in shown:
+        x["model"] = bool(x["model"])
+    return shown
+
+
+def children_inherit(bench):
+    """Weights of parents, a smaller budget, sums over the lineage; the same with one or two workers."""
+    inherit = ("--evaluator", "inherit", "--inherit-tokens", "3k", "--keep", "front")
+    bench.run(bench.search("a.study", *inherit, workers=1))
+    bench.run(bench.search("b.study", *inherit, workers=2))
+    shown = all_trials(bench, "a.study", 14)
+    assert shown == all_trials(bench, "b.study", 14) and bench.front("a.study") == bench.front("b.study")
+    by_id = {x["trial"]: x for x in shown}
+    for x in shown:
+        t = x["training"]
+        ancestors, todo = {x["trial"]}, list(t["inherits"])
+        while todo:
+            i = todo.pop()
+            todo += by_id[i]["training"]["inherits"] if i not in ancestors else []
+            ancestors.add(i)
+        assert t["inherits"] == x["parents"] and len(ancestors) == t["lineage"]["trials"], x
+        assert bool(t["inherits"]) == (x["generation"] > 0) == (t["inherited_share"] > 0) and x["curve"]
+        assert t["tokens"] == (3072 if t["inherits"] else 10240) == x["curve"][-1][1], x
+        for name, total in t["lineage"].items():
+            if name != "trials":
+                assert abs(total - sum(by_id[i]["training"][name] for i in ancestors)) <= 1e-9 * total
+        assert abs(t["tokens_from_scratch"] * t["flops"] / t["tokens"] - t["lineage"]["flops"]) <= t["flops"]
+    # Not from random weights: the first loss is far below that of the first generation.
+    first = max(x["curve"][0][2] for x in shown if x["training"]["inherits"])
+    assert first < min(x["curve"][0][2] for x in shown if not x["training"]["inherits"]) - 0.5, first
+    # Whoever may still be a parent keeps its weights; a longer search is the search that was longer.
+    with sqlite3.connect(bench.path("a.study")) as db:
+        parents = {x for x, in db.execute("SELECT trial FROM parent WHERE generation = 2")}
+    front = {x["trial"] for x in json.loads(bench.front("a.study"))["front"]}
+    assert {x["trial"] for x in shown if x["model"]} == parents | front
+    bench.run(bench.search("a.study", *inherit, "--generations", "4"))
+    bench.run(bench.search("c.study", *inherit, "--generations", "4"))
+    assert all_trials(bench, "a.study", 18) == all_trials(bench, "c.study", 18)
+    done = bench.run(bench.search("a.study"), expect=1)
+    one_line(done, "a.study", "evaluator")
+    bad = bench.run(bench.search("d.study", *inherit, "--objectives", "params,cache"), expect=1)
+    one_line(bad, "bpb")
+    bad = bench.run(bench.search("d.study", "--inherit-tokens", "3k"), expect=1)
+    one_line(bad, "inherit-tokens")
+
+
+def inheriting_when_killed(bench):
+    inherit = ("--evaluator", "inherit", "--train-tokens", "40k", "--inherit-tokens", "30k")
+    bench.run(bench.search("a.study", *inherit))
+    for kills in range(6):
+        search = bench.start(bench.search("b.study", *inherit, workers=1 + kills % 2))
+        time.sleep(random.Random(kills).uniform(0.5, 2))
+        kill_group(search)
+    bench.run(bench.search("b.study", *inherit))
+    assert all_trials(bench, "a.study", 14) == all_trials(bench, "b.study", 14)
+
+
+def weights_of_parents_are_gone(bench):
+    """Before a generation starts: it trains from scratch. After: one line, and the trial waits."""
+    inherit = ("--evaluator", "inherit", "--population", "4")
+    bench.run(bench.search("a.study", *inherit, "--generations", "1"))
+    shutil.copy(bench.path("a.study"), bench.path("b.study"))
+    bench.run(bench.search("b.study", *inherit, "--generations", "2"))
+    assert [bench.show("b.study", str(i))["training"]["inherits"] for i in (5, 6)] == [[], []]
+    assert bench.show("b.study", "5")["training"]["tokens"] == 10240
+    slow = ("--train-tokens", "10k", "--inherit-tokens", "2M", "--population", "4", "--evaluator", "inherit")
+    search = bench.start(bench.search("c.study", *slow, "--generations", "2", workers=1))
+    assert wait_for(lambda: trials_exist(bench, "c.study") and len(trials(bench, "c.study")) > 4)
+    kill_group(search)
+    shutil.rmtree(bench.path("c.study.d", "trial"))
+    done = bench.run(bench.search("c.study", *slow, "--generations", "2"), expect=1)
+    one_line(done, "weights of trial")
+    assert bench.show("c.study")["trials"]["failed"] == 0
+
+
 def finals_resume(bench):
     bench.run(bench.search("a.study", "--generations", "2"))
     command = [bench.sartor, "finals", bench.path("a.study"), "--top", "2", "--tokens", "20k", "--seeds",
@@ -482,7 +560,8 @@ if __name__ == "__main__":
           killed_at_random_moments, stopped_worker_is_fenced, interrupted_and_continued,
           joined_from_another_terminal, seeds_are_marked, limits_hold, duplicates_are_not_trained,
           memory_limit_refuses_some, not_finite_everywhere, measured_objectives, mad_as_objective,
-          finals_resume, weights_are_kept_by_policy, other_settings_are_refused, changed_data_stops_workers,
+          children_inherit, inheriting_when_killed, weights_of_parents_are_gone, finals_resume,
+          weights_are_kept_by_policy, other_settings_are_refused, changed_data_stops_workers,
           other_instruction_set, bad_study_files, corrupted_rows, rows_that_no_sartor_wrote,
           names_of_studies, relative_paths, removed_folders_are_not_followed, locked_study, full_disk,
           read_only_folder, reading_while_it_runs])
