@@ -61,6 +61,9 @@ typedef struct sartor_search_options {
     sartor_evaluator evaluator;
     int64_t train_tokens;   /* per trial, rounded up to whole steps */
     int64_t inherit_tokens; /* per trial that inherits; 0: 0.4 of train_tokens */
+    /* Shares of its tokens at which a trial pauses, "0.25,0.5": only those go on that no other of
+     * the generation dominates there, at least a quarter of the population. NULL: none. */
+    const char *rungs;
     int64_t batch;
     double learning_rate;
     sartor_precision precision;
@@ -141,11 +144,13 @@ sartor_status sartor_study_show(sartor_context *context, const char *study, char
  * "objectives": {name: x}, "front": bool, "model": str|null, "curve": [[step, tokens, loss|null,
  * bpb|null]], "training": {"tokens": int|null, "flops": x|null, "inherits": [int],
  * "inherited_share": x, "lineage": {"trials": int|null, "tokens": int|null, "flops": x|null},
- * "tokens_from_scratch": int|null}}. "model": the file with its weights. "training": what the trial
+ * "tokens_from_scratch": int|null, "stopped": x|null, "rungs": [{"share": x, "tokens": int, "bpb":
+ * x}]}}. "model": the file with its weights. "training": what the trial
  * itself trained on (a step counts as three forward passes), which trials it inherits from and what
  * share of its parameters; the sums over it and all that it inherits from, directly or not, each
- * once; the tokens for which this architecture, trained from scratch, would take as many FLOPs. An
- * object with genome and sizes is an ARCH. */
+ * once; the tokens for which this architecture, trained from scratch, would take as many FLOPs; the
+ * share of its budget after which it was stopped, and what it showed at rungs. An object with
+ * genome and sizes is an ARCH. */
 sartor_status sartor_study_trial(sartor_context *context, const char *study, int64_t trial,
                                  char **json);
 /* One self-contained HTML page. */

@@ -144,6 +144,10 @@ static int run(const sr_command *self, int argc, char **argv) {
                 "tokens that a child which inherits is trained on (default: 0.4 of "
                 "--train-tokens)",
                 1, SR_NO_LIMIT),
+        SR_TEXT("rungs", "LIST", &o.rungs,
+                "shares of its tokens at which every architecture pauses, with commas: 0.25,0.5; "
+                "there only those go on that no other of their generation dominates, at least a "
+                "quarter of the population (default: none)"),
         SR_INT("batch", "B", &o.batch, "windows in one batch", 1, 1 << 20),
         SR_REAL("lr", "X", &o.learning_rate, "peak learning rate", 0, 1e6),
         SR_CHOICE("precision", "f32|bf16", &precision, "arithmetic of the matrix products"),

@@ -1,5 +1,6 @@
 #include "search/answers.h"
 #include "search/lineage.h"
+#include "search/rungs.h"
 
 #include "base/memory.h"
 #include "study/sql.h"
@@ -294,6 +295,15 @@ static sartor_status trial_probe(sartor_context *ctx, sr_study *study, int64_t t
     return sr_done(&rows);
 }
 
+static sartor_status trial_training(sartor_context *ctx, sr_study *study, const sr_search *search,
+                                    int64_t trial, json_t *answer) {
+    json_t *training = NULL;
+    sartor_status status = sr_answer_training(ctx, study, trial, &training);
+    if (status == SARTOR_OK) status = sr_answer_rungs(ctx, study, search, trial, training);
+    if (training != NULL) (void)json_object_set_new(answer, "training", training);
+    return status;
+}
+
 static json_t *trial_row(const sr_query *rows, const sr_search *search, int64_t trial) {
     const char *genome = sr_text(rows, 0);
     json_t *parents = json_array();
@@ -368,7 +378,7 @@ sartor_status sr_answer_trial(sartor_context *ctx, sr_study *study, const sr_sea
     if (status == SARTOR_OK) status = trial_curve(ctx, study, job, curve);
     if (status == SARTOR_OK) status = trial_job(ctx, study, job, *answer);
     if (status == SARTOR_OK) status = trial_probe(ctx, study, trial, *answer);
-    if (status == SARTOR_OK) status = sr_answer_training(ctx, study, trial, *answer);
+    if (status == SARTOR_OK) status = trial_training(ctx, study, search, trial, *answer);
     if (status == SARTOR_OK) (void)json_object_set_new(*answer, "front", json_boolean(front));
     if (status != SARTOR_OK) {
         json_decref(*answer);

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "search/generation.h"
+#include "search/rungs.h"
 
 #include "study/sql.h"
 
@@ -34,7 +35,7 @@ sartor_status sr_in_transaction(sartor_context *ctx, sr_study *study,
 }
 
 /* Trials whose job was given up are failed; trained ones of a generation that is measured get
- * their measurement. */
+ * their measurement; those that stand at a rung go on or are stopped. */
 typedef struct settling {
     sartor_context *ctx;
     sr_study *study;
@@ -100,6 +101,7 @@ static sartor_status settle(void *user) {
         SR_TRY(status);
         if (!more) break;
     }
+    SR_TRY(sr_rungs_decide(s->ctx, s->study, s->search));
     return count_open(s);
 }
 

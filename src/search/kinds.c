@@ -2,6 +2,7 @@
  * alone), final (train for longer, and score the test split) and probe (the MAD suite; probe.c). */
 #include "search/jobs.h"
 #include "search/lineage.h"
+#include "search/rungs.h"
 
 #include "study/sql.h"
 #include "train/loaded.h"
@@ -39,7 +40,12 @@ sartor_status sr_trial_close(sartor_context *ctx, sr_study *study, const sr_sear
     static const struct {
         sr_objective_source source;
         const char *value;
-    } needed[] = {{SR_TRAINED, "bpb"}, {SR_MEASURED, "decode"}, {SR_PROBED, "mad"}};
+    } needed[] = {{SR_MEASURED, "decode"}, {SR_PROBED, "mad"}};
+    if (sr_search_needs(&search->settings, SR_TRAINED)) {
+        bool trained;
+        SR_TRY(sr_trained(ctx, study, search, trial, &trained));
+        if (!trained) return SARTOR_OK;
+    }
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
         sr_query rows;
         if (!sr_search_needs(&search->settings, needed[i].source)) continue;
@@ -67,7 +73,12 @@ sartor_status sr_trial_run(sartor_context *ctx, sr_worker *worker, void *user, c
                             .seed = search->settings.seed};
     if (tokens != NULL) training.tokens = json_integer_value(tokens);
     if (seed != NULL) training.seed = (uint64_t)json_integer_value(seed);
-    if (sr_inherits(job->spec)) training.start = (sr_job_start){sr_inherit_begin, &inheriting};
+    if (sr_inherits(job->spec)) {
+        training.start.begin = sr_inherit_begin;
+        training.start.user = &inheriting;
+    }
+    training.start.after = json_integer_value(json_object_get(job->spec, "after"));
+    training.start.pause = sr_stage_end(&search->settings, sr_stage_of(job->spec));
     if (training.tokens < 1) return sr_fail(ctx, SARTOR_FORMAT, "a trial without tokens");
     sartor_measure m;
     SR_TRY(sr_train_job(ctx, worker, search, job, &training, &m));

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "search/lineage.h"
 
 #include "model/file.h"
@@ -7,6 +8,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,17 +16,13 @@
 /* ---- weights that are there ---- */
 
 sartor_status sr_finished_model(sartor_context *ctx, sr_study *study, int64_t job, char **path) {
-    sr_query rows;
-    bool found = false;
+    char *folder;
     *path = NULL;
-    SR_TRY(sr_sql(ctx, study, &rows,
-                  "SELECT kind, attempt FROM job WHERE id = ? AND state = 'done'", "i", job));
-    if (sr_next(&rows) && sr_text(&rows, 0) != NULL) {
-        found = true;
-        *path = sr_job_model_path(study, sr_text(&rows, 0), job, (int)sr_int(&rows, 1));
-    }
-    SR_TRY(sr_done(&rows));
-    return found && *path == NULL ? sr_no_memory(ctx) : SARTOR_OK;
+    SR_TRY(sr_finished_folder(ctx, study, job, &folder));
+    if (folder == NULL) return SARTOR_OK;
+    if (asprintf(path, "%s/model.safetensors", folder) < 0) *path = NULL;
+    free(folder);
+    return *path != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }
 
 /* Likewise of a finished trial. */
@@ -194,7 +192,7 @@ static sartor_status add_origins(sartor_context *ctx, sr_study *study, int64_t t
 }
 
 sartor_status sr_answer_training(sartor_context *ctx, sr_study *study, int64_t trial,
-                                 json_t *answer) {
+                                 json_t **training) {
     static const char *const names[] = {SR_VALUE_TOKENS,         "flops",
                                         SR_VALUE_INHERITED,      SR_VALUE_LINEAGE_TRIALS,
                                         SR_VALUE_LINEAGE_TOKENS, SR_VALUE_LINEAGE_FLOPS};
@@ -202,14 +200,13 @@ sartor_status sr_answer_training(sartor_context *ctx, sr_study *study, int64_t t
     double x[NAMES];
     for (int i = 0; i < NAMES; i++) SR_TRY(value_of(ctx, study, trial, names[i], &x[i]));
     json_t *origins = json_array();
-    json_t *training = json_pack(
+    *training = json_pack(
         "{s:o, s:o, s:o, s:f, s:{s:o, s:o, s:o}, s:o}", "tokens", whole_or_null(x[TOKENS]), "flops",
         sr_number_or_null(SR_TRAINING_FLOPS * x[TOKENS] * x[FLOPS]), "inherits", origins,
         "inherited_share", isnan(x[INHERITED]) ? 0 : x[INHERITED], "lineage", "trials",
         whole_or_null(x[TRIALS]), "tokens", whole_or_null(x[ALL_TOKENS]), "flops",
         sr_number_or_null(x[ALL_FLOPS]), "tokens_from_scratch",
         whole_or_null(x[ALL_FLOPS] / (SR_TRAINING_FLOPS * x[FLOPS])));
-    if (training == NULL || json_object_set_new(answer, "training", training) != 0)
-        return sr_no_memory(ctx);
+    if (*training == NULL) return sr_no_memory(ctx);
     return add_origins(ctx, study, trial, origins);
 }

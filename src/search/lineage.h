@@ -56,8 +56,8 @@ sartor_status sr_lineage_store(sartor_context *ctx, sr_study *study, int64_t tri
  * free(). */
 sartor_status sr_finished_model(sartor_context *ctx, sr_study *study, int64_t job, char **path);
 
-/* Adds "training" to the answer about a trial; see sartor_study_trial(). */
+/* What is known of a trial's training; see sartor_study_trial(). */
 sartor_status sr_answer_training(sartor_context *ctx, sr_study *study, int64_t trial,
-                                 json_t *answer);
+                                 json_t **training);
 
 #endif

@@ -54,13 +54,16 @@ static sartor_status largest(sartor_context *ctx, const sr_search_settings *s, i
     return status;
 }
 
-/* Weights in f32; a running trial has a checkpoint with two moments beside them. A front is taken
- * to be up to three times as large as the population; a row with its curve to take 8 KiB. */
+/* Weights in f32; a running trial, and one that stands at a rung, has a checkpoint with two moments
+ * beside them. A front is taken to be up to three times as large as the population; a row with its
+ * curve to take 8 KiB. */
 static int64_t disk(const sartor_search_options *o, int64_t elements, int64_t trials, int workers) {
     const bool parents = o->keep == SARTOR_KEEP_PARENTS || o->evaluator == SARTOR_INHERIT;
     const int64_t most = (parents ? 4 : 3) * (int64_t)o->population;
     const int64_t kept = o->keep == SARTOR_KEEP_ALL || trials < most ? trials : most;
-    return elements * (4 * kept + 16 * (int64_t)workers) + trials * 8192;
+    const bool pauses = o->rungs != NULL && *o->rungs != '\0';
+    const int64_t open = pauses ? o->population + workers : workers;
+    return elements * (4 * kept + 16 * open) + trials * 8192;
 }
 
 /* *first: of generation 0, which trains from scratch. */

@@ -3,6 +3,7 @@
 #include "search/generation.h"
 #include "search/jobs.h"
 #include "search/lineage.h"
+#include "search/rungs.h"
 #include "search/timing.h"
 
 #include "base/memory.h"
@@ -177,12 +178,14 @@ static sartor_status choose_legacy(brood *b, const newborn *child, sr_legacy *le
 static sartor_status add_training(brood *b, const newborn *child, int64_t trial, const char *genome,
                                   const sr_legacy *legacy, int64_t *job) {
     const sr_search_settings *s = &b->search->settings;
+    const int64_t budget = legacy->n > 0 ? s->inherit_tokens : s->train_tokens;
     double work;
     SR_TRY(sr_expected_work(b->ctx, b->study, &child->genome, child->values[SR_FLOPS],
-                            legacy->n > 0 ? s->inherit_tokens : s->train_tokens, &work));
+                            (int64_t)(sr_stage_end(s, 0) * (double)budget), &work));
     json_t *spec = json_pack("{s:I, s:s}", "trial", (json_int_t)trial, "genome", genome);
     if (spec == NULL) return sr_no_memory(b->ctx);
     sartor_status status = sr_legacy_specify(b->ctx, b->search, legacy, b->generation, spec);
+    if (status == SARTOR_OK) status = sr_stage_specify(b->ctx, b->search, spec);
     if (status == SARTOR_OK)
         status =
             sr_job_add(b->ctx, b->study, SR_KIND_TRIAL, child->arch, spec, work, false, job, NULL);

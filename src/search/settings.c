@@ -1,4 +1,4 @@
-#include "search/settings.h"
+#include "search/rungs.h"
 
 #include "base/memory.h"
 #include "study/setting.h"
@@ -120,10 +120,11 @@ static sartor_status put_scales(sartor_context *ctx, const sr_scale *scales, boo
     return SARTOR_OK;
 }
 
-static bool is_probed(const int *objectives, int n, const json_t *limits) {
-    bool probed = json_object_get(limits, sr_objective_get(SR_MAD)->name) != NULL;
-    for (int i = 0; i < n; i++) probed |= objectives[i] == SR_MAD;
-    return probed;
+/* Whether an objective is minimised or limited. */
+static bool is_needed(int id, const int *objectives, int n, const json_t *limits) {
+    bool needed = json_object_get(limits, sr_objective_get(id)->name) != NULL;
+    for (int i = 0; i < n; i++) needed |= objectives[i] == id;
+    return needed;
 }
 
 static sartor_status make_suite(sartor_context *ctx, const char *name, sr_mad_suite *suite) {
@@ -146,14 +147,10 @@ static sartor_status put_suite(sartor_context *ctx, const char *name, json_t *js
 
 /* Studies that train from scratch do not mention it. */
 static sartor_status put_evaluator(sartor_context *ctx, const sartor_search_options *o,
-                                   const json_t *limits, json_t *json) {
-    int ids[SR_OBJECTIVE_COUNT], n;
+                                   bool trained, json_t *json) {
     if (o->evaluator == SARTOR_SCRATCH && o->inherit_tokens != 0)
         return sr_fail(ctx, SARTOR_INVALID, "inherit-tokens is for the evaluator inherit");
     if (o->evaluator == SARTOR_SCRATCH) return SARTOR_OK;
-    SR_TRY(sr_objectives_parse(ctx, o->objectives, ids, &n));
-    bool trained = json_object_get(limits, sr_objective_get(SR_BPB)->name) != NULL;
-    for (int i = 0; i < n; i++) trained |= ids[i] == SR_BPB;
     if (!trained)
         return sr_fail(ctx, SARTOR_INVALID,
                        "the evaluator inherit needs bpb among the objectives or limits");
@@ -162,6 +159,21 @@ static sartor_status put_evaluator(sartor_context *ctx, const sartor_search_opti
     bool bad = json_object_set_new(json, "evaluator", json_string("inherit")) != 0;
     bad |= json_object_set_new(json, "inherit_tokens", json_integer(tokens)) != 0;
     return bad ? sr_no_memory(ctx) : SARTOR_OK;
+}
+
+/* Likewise of those that pause nowhere. */
+static sartor_status put_rungs(sartor_context *ctx, const sartor_search_options *o, bool trained,
+                               json_t *json) {
+    double rung[SR_MAX_RUNGS];
+    int n;
+    SR_TRY(sr_rungs_parse(ctx, o->rungs, rung, &n));
+    if (n == 0) return SARTOR_OK;
+    if (!trained)
+        return sr_fail(ctx, SARTOR_INVALID, "rungs need bpb among the objectives or limits");
+    char *text = sr_rungs_print(rung, n);
+    const bool good = text != NULL && json_object_set_new(json, "rungs", json_string(text)) == 0;
+    free(text);
+    return good ? SARTOR_OK : sr_no_memory(ctx);
 }
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) {
@@ -206,8 +218,11 @@ sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_o
     json_decref(more);
     if (status == SARTOR_OK) status = sr_study_text_settings(ctx, tokenizer, source, json);
     if (status == SARTOR_OK) status = put_limits(ctx, o, json);
-    const bool probed = is_probed(ids, n, json_object_get(json, "limits"));
-    if (status == SARTOR_OK) status = put_evaluator(ctx, o, json_object_get(json, "limits"), json);
+    const json_t *limits = json_object_get(json, "limits");
+    const bool trained = is_needed(SR_BPB, ids, n, limits);
+    const bool probed = is_needed(SR_MAD, ids, n, limits);
+    if (status == SARTOR_OK) status = put_evaluator(ctx, o, trained, json);
+    if (status == SARTOR_OK) status = put_rungs(ctx, o, trained, json);
     if (status == SARTOR_OK) status = put_scales(ctx, scales, probed, json);
     if (status == SARTOR_OK && probed) status = put_suite(ctx, o->mad_suite, json);
     if (status == SARTOR_OK)
@@ -272,6 +287,8 @@ sartor_status sr_search_settings_read(sartor_context *ctx, const json_t *json,
                  sr_setting_choice(&r, "evaluator", "scratch", "inherit") == 1;
     if (s->inherit)
         s->inherit_tokens = sr_setting_integer(&r, "inherit_tokens", 1, INT64_C(1) << 50);
+    const char *rungs = json_string_value(json_object_get(json, "rungs"));
+    if (sr_rungs_parse(ctx, rungs, s->rung, &s->rungs) != SARTOR_OK) sr_setting_wrong(&r, "rungs");
     s->memory_limit = sr_setting_integer(&r, "memory", 0, INT64_MAX);
     s->learning_rate = sr_setting_real(&r, "learning_rate");
     s->precision = (sartor_precision)sr_setting_choice(&r, "precision", "f32", "bf16");

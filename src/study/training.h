@@ -7,10 +7,14 @@
 #include "study/worker.h"
 #include "train/run.h"
 
-/* What the run of a job begins with; zero: with weights from the seed. */
+/* How the run of a job begins, and where it ends for now; zero: with weights from the seed, and
+ * with its last step. */
 typedef struct sr_job_start {
     sr_run_begin_fn begin;
     void *user;
+    int64_t after; /* the finished job whose paused run this one continues, and whose files are
+                      removed when it is done; 0: none */
+    double pause;  /* share of the steps; 0 or 1: all */
 } sr_job_start;
 
 /* Trains as `options` say, but in the job's folder and on the text of the study. The final measure
