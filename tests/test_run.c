@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "op/op.h"
 #include "tensor/safetensors.h"
+#include "train/run.h"
 
 #include <sartor/sartor.h>
 
@@ -365,6 +366,70 @@ static void test_interrupt(void **state) {
     same_metrics(whole, parts, 23);
 }
 
+static sartor_measure run_part(const sartor_train_options *o, const sr_run_limits *limits) {
+    sartor_measure m;
+    if (sr_run_train(ctx, o, NULL, limits, &m) != SARTOR_OK) fail_msg("%s", sartor_error(ctx));
+    return m;
+}
+
+/* A run that stops twice on the way, each time with a model, ends as if it had not. */
+static void test_pause(void **state) {
+    (void)state;
+    const char *whole = out_folder("unpaused"), *parts = out_folder("paused");
+    sartor_train_options o = small_run(whole, 23);
+    const sartor_measure end = run_to_end(&o);
+    o.out = parts;
+    double bits[2];
+    for (int64_t i = 0; i < 4; i++) { /* every pause twice: the second time nothing is trained */
+        const sr_run_limits limits = {.pause = i < 2 ? 9 : 16};
+        const sartor_measure m = run_part(&o, &limits);
+        assert_int_equal(m.tokens, limits.pause * 4 * 32);
+        if (i % 2 == 1) assert_true(m.bits_per_byte == bits[i / 2]);
+        bits[i / 2] = m.bits_per_byte;
+        assert_true(exists(parts, "checkpoint.safetensors"));
+        assert_false(exists(parts, "state.safetensors"));
+        char path[256];
+        snprintf(path, sizeof path, "%s/model.safetensors", parts);
+        sartor_model *model;
+        assert_int_equal(sartor_model_load(ctx, path, &model), SARTOR_OK);
+        sartor_model_destroy(&model);
+    }
+    assert_true(bits[1] < bits[0]);
+    const sartor_measure m = run_part(&o, &(sr_run_limits){.pause = 23});
+    assert_true(m.bits_per_byte == end.bits_per_byte);
+    same_tensors(whole, parts, "model.safetensors");
+    same_tensors(whole, parts, "state.safetensors");
+    same_metrics(whole, parts, 23);
+    assert_false(exists(parts, "checkpoint.safetensors"));
+}
+
+/* Weights from elsewhere: asked for once, when the run begins. */
+static sartor_status other_weights(sartor_context *c, void *user, sr_model *model, uint64_t seed) {
+    (void)c;
+    int *calls = user;
+    ++*calls;
+    sr_model_init(model, seed + 1);
+    return SARTOR_OK;
+}
+
+static void test_begin(void **state) {
+    (void)state;
+    const char *given = out_folder("given"), *seeded = out_folder("seeded");
+    int calls = 0;
+    sartor_train_options o = small_run(given, 6);
+    sr_run_limits limits = {.pause = 3, .begin = other_weights, .begin_user = &calls};
+    o.learning_rate = 0;
+    run_part(&o, &limits);
+    limits.pause = 0;
+    run_part(&o, &limits);
+    assert_int_equal(calls, 1);
+    o = small_run(seeded, 6);
+    o.learning_rate = 0;
+    o.seed++;
+    run_to_end(&o);
+    same_tensors(given, seeded, "model.safetensors");
+}
+
 static void test_kill(void **state) {
     (void)state;
     enum { STEPS = 150, KILLS = 7 };
@@ -656,7 +721,8 @@ int main(int argc, char **argv) {
     if (argc == 10 && strcmp(argv[1], "memory") == 0) return memory_child(argv + 2);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns),     cmocka_unit_test(test_eval_and_generate),
-        cmocka_unit_test(test_interrupt),  cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_interrupt),  cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_begin),      cmocka_unit_test(test_kill),
         cmocka_unit_test(test_mismatch),   cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_locked),     cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_not_finite), cmocka_unit_test(test_extend),

@@ -17,7 +17,13 @@ typedef enum sartor_survival {
     SARTOR_MU_PLUS_LAMBDA = 1 /* the best of parents and children (textbook NSGA-II) */
 } sartor_survival;
 
-/* Whose weights are kept when a generation is done. */
+/* How a trial gets its quality. */
+typedef enum sartor_evaluator {
+    SARTOR_SCRATCH = 0, /* trained from random weights on all of its tokens */
+    SARTOR_INHERIT = 1  /* a child begins with its parents' weights and trains on fewer */
+} sartor_evaluator;
+
+/* Whose weights are kept when a generation is done. Where children inherit, parents' always are. */
 typedef enum sartor_keep {
     SARTOR_KEEP_FRONT = 0,
     SARTOR_KEEP_PARENTS = 1,
@@ -52,7 +58,12 @@ typedef struct sartor_search_options {
     sartor_survival survival;
     int population, generations; /* generations is a total: a larger one continues a study */
     sartor_sizes sizes;
-    int64_t train_tokens; /* per trial, rounded up to whole steps */
+    sartor_evaluator evaluator;
+    int64_t train_tokens;   /* per trial, rounded up to whole steps */
+    int64_t inherit_tokens; /* per trial that inherits; 0: 0.4 of train_tokens */
+    /* Shares of its tokens at which a trial pauses, "0.25,0.5": only those go on that no other of
+     * the generation dominates there, at least a quarter of the population. NULL: none. */
+    const char *rungs;
     int64_t batch;
     double learning_rate;
     sartor_precision precision;
@@ -131,7 +142,15 @@ sartor_status sartor_study_show(sartor_context *context, const char *study, char
  * str|null, "baseline": str|null, "operator": str, "parents": [int], "mutations": int, "repairs":
  * int, "refused": int,
  * "objectives": {name: x}, "front": bool, "model": str|null, "curve": [[step, tokens, loss|null,
- * bpb|null]]}. "model": the file with its weights. An object with genome and sizes is an ARCH. */
+ * bpb|null]], "training": {"tokens": int|null, "flops": x|null, "inherits": [int],
+ * "inherited_share": x, "lineage": {"trials": int|null, "tokens": int|null, "flops": x|null},
+ * "tokens_from_scratch": int|null, "stopped": x|null, "rungs": [{"share": x, "tokens": int, "bpb":
+ * x}]}}. "model": the file with its weights. "training": what the trial
+ * itself trained on (a step counts as three forward passes), which trials it inherits from and what
+ * share of its parameters; the sums over it and all that it inherits from, directly or not, each
+ * once; the tokens for which this architecture, trained from scratch, would take as many FLOPs; the
+ * share of its budget after which it was stopped, and what it showed at rungs. An object with
+ * genome and sizes is an ARCH. */
 sartor_status sartor_study_trial(sartor_context *context, const char *study, int64_t trial,
                                  char **json);
 /* One self-contained HTML page. */

@@ -86,7 +86,7 @@ static int run(const sr_command *self, int argc, char **argv) {
     int64_t population = o.population, generations = o.generations, livs = o.sizes.livs;
     int64_t workers = 0, threads = o.threads;
     int algorithm = 0, survival = (int)o.survival, pool = o.extended_pool;
-    int precision = (int)o.precision, keep = (int)o.keep;
+    int precision = (int)o.precision, keep = (int)o.keep, evaluator = (int)o.evaluator;
     bool json = false, quiet = false, dry = false;
     const sr_option table[] = {
         SR_HEADING("Study"),
@@ -137,6 +137,17 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_SIZE("train-tokens", "N", &o.train_tokens,
                 "tokens that every architecture is trained on, rounded up to whole steps", 1,
                 SR_NO_LIMIT),
+        SR_CHOICE("evaluator", "scratch|inherit", &evaluator,
+                  "every architecture begins with random weights, or a child with those of its "
+                  "parents wherever it agrees with them"),
+        SR_SIZE("inherit-tokens", "N", &o.inherit_tokens,
+                "tokens that a child which inherits is trained on (default: 0.4 of "
+                "--train-tokens)",
+                1, SR_NO_LIMIT),
+        SR_TEXT("rungs", "LIST", &o.rungs,
+                "shares of its tokens at which every architecture pauses, with commas: 0.25,0.5; "
+                "there only those go on that no other of their generation dominates, at least a "
+                "quarter of the population (default: none)"),
         SR_INT("batch", "B", &o.batch, "windows in one batch", 1, 1 << 20),
         SR_REAL("lr", "X", &o.learning_rate, "peak learning rate", 0, 1e6),
         SR_CHOICE("precision", "f32|bf16", &precision, "arithmetic of the matrix products"),
@@ -165,6 +176,7 @@ static int run(const sr_command *self, int argc, char **argv) {
         o.extended_pool = pool == 1;
         o.precision = (sartor_precision)precision;
         o.keep = (sartor_keep)keep;
+        o.evaluator = (sartor_evaluator)evaluator;
         o.threads = (int)threads;
         o.workers = (int)workers;
         o.limits = limits.paths;

@@ -1,6 +1,7 @@
 #include "op/matmul.h"
 
 #include <inttypes.h>
+#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -154,7 +155,11 @@ sartor_status sr_matmul_prepare(sartor_context *ctx, const sr_matmul *p, int thr
     if (e == NULL && s == dnnl_success && (e = calloc(1, sizeof *e)) != NULL) {
         e->key = key, e->threads = threads, e->hash = hash;
         pthread_mutex_init(&e->busy, NULL);
+        /* What oneDNN chooses (blocks, scratch, order of sums) depends on how many it may use. */
+        const int before = omp_get_max_threads();
+        omp_set_num_threads(threads);
         s = build(e);
+        omp_set_num_threads(before);
         if (s == dnnl_success) {
             e->next = table.bucket[hash % BUCKETS];
             __atomic_store_n(&table.bucket[hash % BUCKETS], e, __ATOMIC_RELEASE);

@@ -214,7 +214,7 @@ static sartor_status run(sartor_context *ctx, sr_worker *worker, void *user, con
     p->worker = worker;
     const sr_study *study = sr_worker_study(worker);
     SR_TRY(sr_mad_job_read(ctx, study, job->spec, &spec));
-    SR_TRY(sr_attempt_begin(ctx, study, job, run_files, 1, &folder));
+    SR_TRY(sr_attempt_begin(ctx, study, job, run_files, 1, NULL, &folder));
     sartor_status status = run_in(ctx, p, &spec, folder, &r);
     if (status == SARTOR_OK) {
         *result = result_json(&r, sr_mad_result_score(&r, p->settings.protocol));

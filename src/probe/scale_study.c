@@ -182,8 +182,8 @@ static sartor_status run(sartor_context *ctx, sr_worker *worker, void *user, con
     o.threads = s->settings.threads;
     o.seed = s->settings.seed;
     json_decref(s->curve);
-    SR_TRY(sr_train_in_job(ctx, worker, job, &o, &s->text, s->settings.validation_tokens, &m,
-                           &s->curve));
+    SR_TRY(sr_train_in_job(ctx, worker, job, &o, &(sr_job_start){0}, &s->text,
+                           s->settings.validation_tokens, &m, &s->curve));
     *result = json_pack("{s:f, s:f, s:I, s:f}", "loss", m.loss, "bpb", m.bits_per_byte, "tokens",
                         (json_int_t)m.tokens, "seconds", m.seconds);
     return *result != NULL ? SARTOR_OK : sr_no_memory(ctx);

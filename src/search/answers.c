@@ -1,4 +1,6 @@
 #include "search/answers.h"
+#include "search/lineage.h"
+#include "search/rungs.h"
 
 #include "base/memory.h"
 #include "study/sql.h"
@@ -237,8 +239,11 @@ static sartor_status trial_values(sartor_context *ctx, sr_study *study, int64_t 
                                   json_t *values) {
     sr_query rows;
     SR_TRY(sr_sql(ctx, study, &rows, "SELECT name, value FROM value WHERE trial = ?", "i", trial));
-    while (sr_next(&rows))
-        (void)json_object_set_new(values, sr_text(&rows, 0), sr_number_or_null(sr_real(&rows, 1)));
+    while (sr_next(&rows)) {
+        const char *name = sr_text(&rows, 0);
+        if (name != NULL && sr_objective_find(name, strlen(name)) >= 0)
+            (void)json_object_set_new(values, name, sr_number_or_null(sr_real(&rows, 1)));
+    }
     return sr_done(&rows);
 }
 
@@ -288,6 +293,15 @@ static sartor_status trial_probe(sartor_context *ctx, sr_study *study, int64_t t
             (void)json_object_set_new(answer, "reason", sr_string_or_null(sr_text(&rows, 1)));
     }
     return sr_done(&rows);
+}
+
+static sartor_status trial_training(sartor_context *ctx, sr_study *study, const sr_search *search,
+                                    int64_t trial, json_t *answer) {
+    json_t *training = NULL;
+    sartor_status status = sr_answer_training(ctx, study, trial, &training);
+    if (status == SARTOR_OK) status = sr_answer_rungs(ctx, study, search, trial, training);
+    if (training != NULL) (void)json_object_set_new(answer, "training", training);
+    return status;
 }
 
 static json_t *trial_row(const sr_query *rows, const sr_search *search, int64_t trial) {
@@ -364,6 +378,7 @@ sartor_status sr_answer_trial(sartor_context *ctx, sr_study *study, const sr_sea
     if (status == SARTOR_OK) status = trial_curve(ctx, study, job, curve);
     if (status == SARTOR_OK) status = trial_job(ctx, study, job, *answer);
     if (status == SARTOR_OK) status = trial_probe(ctx, study, trial, *answer);
+    if (status == SARTOR_OK) status = trial_training(ctx, study, search, trial, *answer);
     if (status == SARTOR_OK) (void)json_object_set_new(*answer, "front", json_boolean(front));
     if (status != SARTOR_OK) {
         json_decref(*answer);

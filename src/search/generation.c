@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "search/generation.h"
+#include "search/rungs.h"
 
 #include "study/sql.h"
 
@@ -34,7 +35,7 @@ sartor_status sr_in_transaction(sartor_context *ctx, sr_study *study,
 }
 
 /* Trials whose job was given up are failed; trained ones of a generation that is measured get
- * their measurement. */
+ * their measurement; those that stand at a rung go on or are stopped. */
 typedef struct settling {
     sartor_context *ctx;
     sr_study *study;
@@ -100,6 +101,7 @@ static sartor_status settle(void *user) {
         SR_TRY(status);
         if (!more) break;
     }
+    SR_TRY(sr_rungs_decide(s->ctx, s->study, s->search));
     return count_open(s);
 }
 
@@ -130,7 +132,7 @@ static sartor_status step(sartor_context *ctx, sr_study *study, const sr_search 
         SR_TRY(sr_in_transaction(ctx, study, settle, &s));
         if (s.open > 0) return SARTOR_OK;
         SR_TRY(sr_generation_end(ctx, study, search, now));
-        sr_search_prune(ctx, study);
+        sr_search_prune(ctx, study, search);
     }
     *finished = search->jobs_only || now + 1 >= total;
     return *finished ? SARTOR_OK : sr_generation_start(ctx, study, search, now + 1);

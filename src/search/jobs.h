@@ -7,8 +7,9 @@
 
 typedef struct sr_training {
     const char *genome;
-    int64_t tokens;
+    int64_t tokens; /* the budget, also of a run that pauses before */
     uint64_t seed;
+    sr_job_start start;
 } sr_training;
 
 /* Trains in the job's folder under the study's settings, continuing what an earlier attempt left,

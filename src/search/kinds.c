@@ -1,6 +1,8 @@
 /* The kinds of jobs of a search: trial (train and validate), measure (speed on this machine,
  * alone), final (train for longer, and score the test split) and probe (the MAD suite; probe.c). */
 #include "search/jobs.h"
+#include "search/lineage.h"
+#include "search/rungs.h"
 
 #include "study/sql.h"
 #include "train/loaded.h"
@@ -38,7 +40,12 @@ sartor_status sr_trial_close(sartor_context *ctx, sr_study *study, const sr_sear
     static const struct {
         sr_objective_source source;
         const char *value;
-    } needed[] = {{SR_TRAINED, "bpb"}, {SR_MEASURED, "decode"}, {SR_PROBED, "mad"}};
+    } needed[] = {{SR_MEASURED, "decode"}, {SR_PROBED, "mad"}};
+    if (sr_search_needs(&search->settings, SR_TRAINED)) {
+        bool trained;
+        SR_TRY(sr_trained(ctx, study, search, trial, &trained));
+        if (!trained) return SARTOR_OK;
+    }
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
         sr_query rows;
         if (!sr_search_needs(&search->settings, needed[i].source)) continue;
@@ -58,9 +65,21 @@ sartor_status sr_trial_close(sartor_context *ctx, sr_study *study, const sr_sear
 sartor_status sr_trial_run(sartor_context *ctx, sr_worker *worker, void *user, const sr_job *job,
                            json_t **result) {
     sr_search *search = user;
+    const json_t *tokens = json_object_get(job->spec, "tokens");
+    const json_t *seed = json_object_get(job->spec, "seed");
+    sr_inheriting inheriting = {sr_worker_study(worker), job->spec};
     sr_training training = {.genome = spec_genome(job),
                             .tokens = search->settings.train_tokens,
                             .seed = search->settings.seed};
+    if (tokens != NULL) training.tokens = json_integer_value(tokens);
+    if (seed != NULL) training.seed = (uint64_t)json_integer_value(seed);
+    if (sr_inherits(job->spec)) {
+        training.start.begin = sr_inherit_begin;
+        training.start.user = &inheriting;
+    }
+    training.start.after = json_integer_value(json_object_get(job->spec, "after"));
+    training.start.pause = sr_stage_end(&search->settings, sr_stage_of(job->spec));
+    if (training.tokens < 1) return sr_fail(ctx, SARTOR_FORMAT, "a trial without tokens");
     sartor_measure m;
     SR_TRY(sr_train_job(ctx, worker, search, job, &training, &m));
     *result = json_pack("{s:f, s:I, s:f}", "bpb", m.bits_per_byte, "tokens", (json_int_t)m.tokens,
@@ -73,37 +92,21 @@ sartor_status sr_trial_store(sartor_context *ctx, sr_study *study, void *user, c
     sr_search *search = user;
     int64_t trial = json_integer_value(json_object_get(job->spec, "trial"));
     SR_TRY(put_value(ctx, study, trial, "bpb", result));
+    SR_TRY(
+        sr_lineage_store(ctx, study, trial, json_integer_value(json_object_get(result, "tokens"))));
     SR_TRY(sr_trial_close(ctx, study, search, trial));
     return sr_curve_store(ctx, study, job->id, search->curve);
 }
 
 /* ---- measure ---- */
 
-/* The attempt that finished a job. */
-static sartor_status finished_attempt(sartor_context *ctx, sr_study *study, int64_t job,
-                                      char kind[32], int *attempt) {
-    sr_query rows;
-    *attempt = 0;
-    SR_TRY(sr_sql(ctx, study, &rows,
-                  "SELECT attempt, kind FROM job WHERE id = ? AND state = 'done'", "i", job));
-    if (sr_next(&rows)) {
-        const char *name = sr_text(&rows, 1);
-        *attempt = (int)sr_int(&rows, 0);
-        snprintf(kind, 32, "%.31s", name != NULL ? name : "");
-    }
-    return sr_done(&rows);
-}
-
 /* The trained model of a job, or the genome with initial weights where nothing was trained. */
 static sartor_status open_model(sartor_context *ctx, sr_study *study, const sr_search *search,
                                 const sr_job *job, sartor_model **loaded, sr_model **made) {
     int64_t source = json_integer_value(json_object_get(job->spec, "job"));
-    char kind[32];
-    int attempt = 0;
-    if (source > 0) SR_TRY(finished_attempt(ctx, study, source, kind, &attempt));
-    if (attempt > 0) {
-        char *path = sr_job_model_path(study, kind, source, attempt);
-        if (path == NULL) return sr_no_memory(ctx);
+    char *path = NULL;
+    if (source > 0) SR_TRY(sr_finished_model(ctx, study, source, &path));
+    if (path != NULL) {
         sartor_status status = sartor_model_load(ctx, path, loaded);
         free(path);
         if (status == SARTOR_OK) return SARTOR_OK;

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Validation costs about a twentieth while training, and a forward pass of the final tokens. */
-static double seconds_of_trial(const sr_search_settings *s, const sr_timing *t) {
+/* Of one that trains on `tokens`. Validation costs about a twentieth while training, and a forward
+ * pass of the final tokens. */
+static double seconds_of_trial(const sr_search_settings *s, const sr_timing *t,
+                               int64_t train_tokens) {
     double seconds = 0;
     int classes = 0;
     for (int c = 1; c < SR_POOL_CLASSES; c++)
@@ -22,7 +24,7 @@ static double seconds_of_trial(const sr_search_settings *s, const sr_timing *t) 
     double per_token = t->base + (classes > 0 ? seconds / classes : 0) * s->livs;
     double tokens = 0;
     if (sr_search_needs(s, SR_TRAINED))
-        tokens = 1.05 * (double)s->train_tokens + (double)s->validation_tokens / 3;
+        tokens = 1.05 * (double)train_tokens + (double)s->validation_tokens / 3;
     if (sr_search_needs(s, SR_PROBED)) tokens += 1.05 * (double)sr_probe_tokens(&s->mad);
     return per_token * tokens;
 }
@@ -52,43 +54,54 @@ static sartor_status largest(sartor_context *ctx, const sr_search_settings *s, i
     return status;
 }
 
-/* Weights in f32; a running trial has a checkpoint with two moments beside them. A front is taken
- * to be up to three times as large as the population; a row with its curve to take 8 KiB. */
+/* Weights in f32; a running trial, and one that stands at a rung, has a checkpoint with two moments
+ * beside them. A front is taken to be up to three times as large as the population; a row with its
+ * curve to take 8 KiB. */
 static int64_t disk(const sartor_search_options *o, int64_t elements, int64_t trials, int workers) {
-    const int64_t front = 3 * (int64_t)o->population;
-    const int64_t kept = o->keep == SARTOR_KEEP_ALL || trials < front ? trials : front;
-    return elements * (4 * kept + 16 * (int64_t)workers) + trials * 8192;
+    const bool parents = o->keep == SARTOR_KEEP_PARENTS || o->evaluator == SARTOR_INHERIT;
+    const int64_t most = (parents ? 4 : 3) * (int64_t)o->population;
+    const int64_t kept = o->keep == SARTOR_KEEP_ALL || trials < most ? trials : most;
+    const bool pauses = o->rungs != NULL && *o->rungs != '\0';
+    const int64_t open = pauses ? o->population + workers : workers;
+    return elements * (4 * kept + 16 * open) + trials * 8192;
 }
 
-static int64_t count_trials(const sartor_search_options *o, const sr_search_settings *s) {
+/* *first: of generation 0, which trains from scratch. */
+static int64_t count_trials(const sartor_search_options *o, const sr_search_settings *s,
+                            int64_t *first) {
     const sr_evolution e = {.population = s->population,
                             .elites = sr_evolution_defaults().elites,
                             .survival = s->survival};
     int64_t later = o->generations > 1 ? o->generations - 1 : 0;
-    return s->algorithm->children(&e, 0) + later * s->algorithm->children(&e, 1);
+    *first = s->algorithm->children(&e, 0);
+    return *first + later * s->algorithm->children(&e, 1);
 }
 
 sartor_status sr_plan_disk(sartor_context *ctx, const sartor_search_options *o,
                            const sr_search_settings *s, int64_t *bytes) {
-    int64_t training, elements;
+    int64_t training, elements, first;
     *bytes = 0;
     if (!sr_search_needs(s, SR_TRAINED)) return SARTOR_OK;
     SR_TRY(largest(ctx, s, &training, &elements));
-    *bytes = disk(o, elements, count_trials(o, s), sr_local_workers(o->workers, o->threads));
+    *bytes =
+        disk(o, elements, count_trials(o, s, &first), sr_local_workers(o->workers, o->threads));
     return SARTOR_OK;
 }
 
 static sartor_status estimate(sartor_context *ctx, const sartor_search_options *o,
                               const sr_search_settings *s, sartor_search_plan *plan) {
-    int64_t elements;
+    int64_t elements, first;
     int workers = sr_local_workers(o->workers, o->threads);
-    plan->trials = count_trials(o, s);
+    plan->trials = count_trials(o, s, &first);
     SR_TRY(largest(ctx, s, &plan->largest_trial_bytes, &elements));
     plan->memory_bytes = plan->largest_trial_bytes * workers;
     if (sr_search_needs(s, SR_TRAINED) || sr_search_needs(s, SR_PROBED)) {
         sr_timing timing;
         SR_TRY(sr_timing_measure(ctx, s, &timing));
-        plan->seconds = seconds_of_trial(s, &timing) * (double)plan->trials / workers;
+        const int64_t later = s->inherit ? s->inherit_tokens : s->train_tokens;
+        plan->seconds = (seconds_of_trial(s, &timing, s->train_tokens) * (double)first +
+                         seconds_of_trial(s, &timing, later) * (double)(plan->trials - first)) /
+                        workers;
     }
     if (sr_search_needs(s, SR_TRAINED)) {
         plan->disk_bytes = disk(o, elements, plan->trials, workers);

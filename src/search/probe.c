@@ -212,7 +212,7 @@ sartor_status sr_probe_run(sartor_context *ctx, sr_worker *worker, void *user, c
                  .settings = &search->settings,
                  .suite = &search->settings.mad};
     if (genome == NULL) return sr_fail(ctx, SARTOR_FORMAT, "a probe without a genome");
-    SR_TRY(sr_attempt_begin(ctx, sr_worker_study(worker), job, probe_files, 2, &p.folder));
+    SR_TRY(sr_attempt_begin(ctx, sr_worker_study(worker), job, probe_files, 2, NULL, &p.folder));
     sartor_status status = probe_in(&p, genome, result);
     json_decref(p.scores);
     free(p.genome);

@@ -2,6 +2,8 @@
  * trials. */
 #include "search/generation.h"
 #include "search/jobs.h"
+#include "search/lineage.h"
+#include "search/rungs.h"
 #include "search/timing.h"
 
 #include "base/memory.h"
@@ -158,15 +160,35 @@ static sartor_status make_brood(brood *b) {
 
 /* ---- storing a generation ---- */
 
+static int64_t parent_of(const brood *b, const newborn *child, int i) {
+    const int index = child->birth.parent[i];
+    return index >= 0 && index < b->parents.n ? b->parents.trial[index] : 0;
+}
+
+static sartor_status choose_legacy(brood *b, const newborn *child, sr_legacy *legacy) {
+    int64_t trial[SR_MAX_PARENTS];
+    const sr_genome *genome[SR_MAX_PARENTS] = {NULL};
+    for (int i = 0; i < SR_MAX_PARENTS; i++) {
+        trial[i] = parent_of(b, child, i);
+        if (trial[i] != 0) genome[i] = &b->parents.genome[child->birth.parent[i]];
+    }
+    return sr_legacy_choose(b->ctx, b->study, b->search, &child->genome, trial, genome, legacy);
+}
+
 static sartor_status add_training(brood *b, const newborn *child, int64_t trial, const char *genome,
-                                  int64_t *job) {
+                                  const sr_legacy *legacy, int64_t *job) {
+    const sr_search_settings *s = &b->search->settings;
+    const int64_t budget = legacy->n > 0 ? s->inherit_tokens : s->train_tokens;
     double work;
     SR_TRY(sr_expected_work(b->ctx, b->study, &child->genome, child->values[SR_FLOPS],
-                            b->search->settings.train_tokens, &work));
+                            (int64_t)(sr_stage_end(s, 0) * (double)budget), &work));
     json_t *spec = json_pack("{s:I, s:s}", "trial", (json_int_t)trial, "genome", genome);
     if (spec == NULL) return sr_no_memory(b->ctx);
-    sartor_status status =
-        sr_job_add(b->ctx, b->study, SR_KIND_TRIAL, child->arch, spec, work, false, job, NULL);
+    sartor_status status = sr_legacy_specify(b->ctx, b->search, legacy, b->generation, spec);
+    if (status == SARTOR_OK) status = sr_stage_specify(b->ctx, b->search, spec);
+    if (status == SARTOR_OK)
+        status =
+            sr_job_add(b->ctx, b->study, SR_KIND_TRIAL, child->arch, spec, work, false, job, NULL);
     json_decref(spec);
     return status;
 }
@@ -184,19 +206,17 @@ static sartor_status add_probe(brood *b, const newborn *child, int64_t trial, co
     return status;
 }
 
-static sartor_status add_values(brood *b, const newborn *child, int64_t trial) {
+static sartor_status add_values(brood *b, const newborn *child, const sr_legacy *legacy,
+                                int64_t trial) {
     for (int i = 0; i < SR_OBJECTIVE_COUNT; i++)
         if (!isnan(child->values[i]))
             SR_TRY(sr_run_sql(b->ctx, b->study, NULL,
                               "INSERT INTO value (trial, name, value) VALUES (?, ?, ?)", "isd",
                               trial, sr_objective_get(i)->name, child->values[i]));
-    return SARTOR_OK;
-}
-
-static sartor_status parent_id(const brood *b, int index, char *text, size_t room) {
-    if (index < 0 || index >= b->parents.n) return SARTOR_INVALID;
-    snprintf(text, room, "%" PRId64, b->parents.trial[index]);
-    return SARTOR_OK;
+    if (legacy->n == 0) return SARTOR_OK;
+    return sr_run_sql(b->ctx, b->study, NULL,
+                      "INSERT INTO value (trial, name, value) VALUES (?, ?, ?)", "isd", trial,
+                      SR_VALUE_INHERITED, legacy->share);
 }
 
 static sartor_status store_child(brood *b, const newborn *child, int64_t trial) {
@@ -206,11 +226,16 @@ static sartor_status store_child(brood *b, const newborn *child, int64_t trial) 
     if (genome == NULL) return sr_no_memory(b->ctx);
     char parent[2][24];
     bool has[2];
-    for (int i = 0; i < 2; i++)
-        has[i] = parent_id(b, child->birth.parent[i], parent[i], sizeof parent[i]) == SARTOR_OK;
+    for (int i = 0; i < 2; i++) {
+        has[i] = parent_of(b, child, i) != 0;
+        snprintf(parent[i], sizeof parent[i], "%" PRId64, parent_of(b, child, i));
+    }
     char job_text[24];
     int64_t job = 0;
-    sartor_status status = trained ? add_training(b, child, trial, genome, &job) : SARTOR_OK;
+    sr_legacy legacy = {.n = 0};
+    sartor_status status = trained ? choose_legacy(b, child, &legacy) : SARTOR_OK;
+    if (status == SARTOR_OK && trained)
+        status = add_training(b, child, trial, genome, &legacy, &job);
     snprintf(job_text, sizeof job_text, "%" PRId64, job);
     if (status == SARTOR_OK)
         status = sr_run_sql(
@@ -225,7 +250,7 @@ static sartor_status store_child(brood *b, const newborn *child, int64_t trial) 
     if (status == SARTOR_OK && sr_search_needs(s, SR_PROBED))
         status = add_probe(b, child, trial, genome);
     free(genome);
-    return status == SARTOR_OK ? add_values(b, child, trial) : status;
+    return status == SARTOR_OK ? add_values(b, child, &legacy, trial) : status;
 }
 
 static sartor_status store_inside(brood *b) {

@@ -50,6 +50,6 @@ enum { SR_SEARCH_KINDS = 4 };
 extern const sr_job_kind sr_search_kinds[SR_SEARCH_KINDS];
 
 /* Removes the weights that the policy does not keep. Best effort: repeated at every generation. */
-void sr_search_prune(sartor_context *ctx, sr_study *study);
+void sr_search_prune(sartor_context *ctx, sr_study *study, const sr_search *search);
 
 #endif

@@ -1,4 +1,4 @@
-#include "search/settings.h"
+#include "search/rungs.h"
 
 #include "base/memory.h"
 #include "study/setting.h"
@@ -38,6 +38,8 @@ static sartor_status check_options(sartor_context *ctx, const sartor_search_opti
         {"generations", o->generations, 1, SR_MAX_GENERATIONS},
         {"livs", o->sizes.livs, 1, SR_MAX_LIVS},
         {"train-tokens", o->train_tokens, 1, INT64_C(1) << 50},
+        {"inherit-tokens", o->inherit_tokens, 0, INT64_C(1) << 50},
+        {"evaluator", (int64_t)o->evaluator, SARTOR_SCRATCH, SARTOR_INHERIT},
         {"batch", o->batch, 1, 1 << 20},
         {"threads", o->threads, 1, SR_MAX_THREADS},
         {"memory", o->memory_limit, 0, INT64_MAX},
@@ -118,10 +120,11 @@ static sartor_status put_scales(sartor_context *ctx, const sr_scale *scales, boo
     return SARTOR_OK;
 }
 
-static bool is_probed(const int *objectives, int n, const json_t *limits) {
-    bool probed = json_object_get(limits, sr_objective_get(SR_MAD)->name) != NULL;
-    for (int i = 0; i < n; i++) probed |= objectives[i] == SR_MAD;
-    return probed;
+/* Whether an objective is minimised or limited. */
+static bool is_needed(int id, const int *objectives, int n, const json_t *limits) {
+    bool needed = json_object_get(limits, sr_objective_get(id)->name) != NULL;
+    for (int i = 0; i < n; i++) needed |= objectives[i] == id;
+    return needed;
 }
 
 static sartor_status make_suite(sartor_context *ctx, const char *name, sr_mad_suite *suite) {
@@ -140,6 +143,37 @@ static sartor_status put_suite(sartor_context *ctx, const char *name, json_t *js
     return json_object_set_new(json, "mad_suite", json_string(name != NULL ? name : "quick")) == 0
                ? SARTOR_OK
                : sr_no_memory(ctx);
+}
+
+/* Studies that train from scratch do not mention it. */
+static sartor_status put_evaluator(sartor_context *ctx, const sartor_search_options *o,
+                                   bool trained, json_t *json) {
+    if (o->evaluator == SARTOR_SCRATCH && o->inherit_tokens != 0)
+        return sr_fail(ctx, SARTOR_INVALID, "inherit-tokens is for the evaluator inherit");
+    if (o->evaluator == SARTOR_SCRATCH) return SARTOR_OK;
+    if (!trained)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "the evaluator inherit needs bpb among the objectives or limits");
+    const int64_t tokens =
+        o->inherit_tokens > 0 ? o->inherit_tokens : (2 * o->train_tokens + 4) / 5;
+    bool bad = json_object_set_new(json, "evaluator", json_string("inherit")) != 0;
+    bad |= json_object_set_new(json, "inherit_tokens", json_integer(tokens)) != 0;
+    return bad ? sr_no_memory(ctx) : SARTOR_OK;
+}
+
+/* Likewise of those that pause nowhere. */
+static sartor_status put_rungs(sartor_context *ctx, const sartor_search_options *o, bool trained,
+                               json_t *json) {
+    double rung[SR_MAX_RUNGS];
+    int n;
+    SR_TRY(sr_rungs_parse(ctx, o->rungs, rung, &n));
+    if (n == 0) return SARTOR_OK;
+    if (!trained)
+        return sr_fail(ctx, SARTOR_INVALID, "rungs need bpb among the objectives or limits");
+    char *text = sr_rungs_print(rung, n);
+    const bool good = text != NULL && json_object_set_new(json, "rungs", json_string(text)) == 0;
+    free(text);
+    return good ? SARTOR_OK : sr_no_memory(ctx);
 }
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) {
@@ -184,7 +218,11 @@ sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_o
     json_decref(more);
     if (status == SARTOR_OK) status = sr_study_text_settings(ctx, tokenizer, source, json);
     if (status == SARTOR_OK) status = put_limits(ctx, o, json);
-    const bool probed = is_probed(ids, n, json_object_get(json, "limits"));
+    const json_t *limits = json_object_get(json, "limits");
+    const bool trained = is_needed(SR_BPB, ids, n, limits);
+    const bool probed = is_needed(SR_MAD, ids, n, limits);
+    if (status == SARTOR_OK) status = put_evaluator(ctx, o, trained, json);
+    if (status == SARTOR_OK) status = put_rungs(ctx, o, trained, json);
     if (status == SARTOR_OK) status = put_scales(ctx, scales, probed, json);
     if (status == SARTOR_OK && probed) status = put_suite(ctx, o->mad_suite, json);
     if (status == SARTOR_OK)
@@ -245,6 +283,12 @@ sartor_status sr_search_settings_read(sartor_context *ctx, const json_t *json,
     s->batch = sr_setting_integer(&r, "batch", 1, 1 << 20);
     s->train_tokens = sr_setting_integer(&r, "train_tokens", 1, INT64_C(1) << 50);
     s->validation_tokens = sr_setting_integer(&r, "validation_tokens", 1, INT64_MAX);
+    s->inherit = json_object_get(json, "evaluator") != NULL &&
+                 sr_setting_choice(&r, "evaluator", "scratch", "inherit") == 1;
+    if (s->inherit)
+        s->inherit_tokens = sr_setting_integer(&r, "inherit_tokens", 1, INT64_C(1) << 50);
+    const char *rungs = json_string_value(json_object_get(json, "rungs"));
+    if (sr_rungs_parse(ctx, rungs, s->rung, &s->rungs) != SARTOR_OK) sr_setting_wrong(&r, "rungs");
     s->memory_limit = sr_setting_integer(&r, "memory", 0, INT64_MAX);
     s->learning_rate = sr_setting_real(&r, "learning_rate");
     s->precision = (sartor_precision)sr_setting_choice(&r, "precision", "f32", "bf16");

@@ -14,7 +14,12 @@
 #include <jansson.h>
 #include <sartor/search.h>
 
-enum { SR_MAX_LIMITS = 16, SR_MAX_POPULATION = 10000, SR_MAX_GENERATIONS = 1000000 };
+enum {
+    SR_MAX_RUNGS = 8,
+    SR_MAX_LIMITS = 16,
+    SR_MAX_POPULATION = 10000,
+    SR_MAX_GENERATIONS = 1000000
+};
 
 typedef struct sr_search_settings {
     int objective[SR_OBJECTIVE_COUNT], n_objectives;
@@ -26,6 +31,10 @@ typedef struct sr_search_settings {
     int population, livs, threads;
     sr_sizes sizes;
     int64_t train_tokens, validation_tokens, batch;
+    bool inherit;              /* the evaluator: children begin with their parents' weights */
+    int64_t inherit_tokens;    /* trained on by such a child */
+    double rung[SR_MAX_RUNGS]; /* rising shares of a trial's budget: search/rungs.h */
+    int rungs;
     double learning_rate;
     sartor_precision precision;
     const char *seed_with; /* the JSON's; NULL: none */

@@ -53,6 +53,6 @@ sartor_status sr_train_job(sartor_context *ctx, sr_worker *worker, sr_search *se
     o.seed = training->seed;
     json_decref(search->curve);
     search->curve = NULL;
-    return sr_train_in_job(ctx, worker, job, &o, &search->text, s->validation_tokens, measure,
-                           &search->curve);
+    return sr_train_in_job(ctx, worker, job, &o, &training->start, &search->text,
+                           s->validation_tokens, measure, &search->curve);
 }

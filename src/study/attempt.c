@@ -6,6 +6,7 @@
 #include "study/attempt.h"
 
 #include "base/file.h"
+#include "study/sql.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -41,6 +42,17 @@ char *sr_attempt_folder(const sr_study *study, const sr_job *job) {
 
 char *sr_job_model_path(const sr_study *study, const char *kind, int64_t job, int attempt) {
     return sr_study_inside(study, "%s/%" PRId64 "/%d/model.safetensors", kind, job, attempt);
+}
+
+sartor_status sr_finished_folder(sartor_context *ctx, sr_study *study, int64_t job, char **folder) {
+    sr_query rows;
+    *folder = NULL;
+    SR_TRY(sr_sql(ctx, study, &rows,
+                  "SELECT kind, attempt FROM job WHERE id = ? AND state = 'done'", "i", job));
+    const bool found = sr_next(&rows) && sr_text(&rows, 0) != NULL;
+    if (found) *folder = folder_of(study, sr_text(&rows, 0), job, (int)sr_int(&rows, 1));
+    SR_TRY(sr_done(&rows));
+    return found && *folder == NULL ? sr_no_memory(ctx) : SARTOR_OK;
 }
 
 /* A link in its place is somebody else's folder. */
@@ -104,29 +116,37 @@ static sartor_status take_file(sartor_context *ctx, const char *before, const ch
     return status;
 }
 
+static sartor_status take_files(sartor_context *ctx, const char *before, const char *folder,
+                                const sr_attempt_file *files, int n, bool *any) {
+    for (int i = 0; before != NULL && i < n; i++) {
+        bool taken;
+        SR_TRY(take_file(ctx, before, folder, &files[i], &taken));
+        *any |= taken && !files[i].appended;
+    }
+    return SARTOR_OK;
+}
+
 /* What an earlier attempt left, from the latest that left something to continue from. */
 static sartor_status inherit(sartor_context *ctx, const sr_study *study, const sr_job *job,
-                             const char *folder, const sr_attempt_file *files, int n) {
-    bool any = false;
+                             const char *folder, const sr_attempt_file *files, int n, bool *any) {
     sartor_status status = SARTOR_OK;
-    for (int attempt = job->attempt - 1; attempt > 0 && !any && status == SARTOR_OK; attempt--) {
+    for (int attempt = job->attempt - 1; attempt > 0 && !*any && status == SARTOR_OK; attempt--) {
         char *before = folder_of(study, job->kind, job->id, attempt);
-        for (int i = 0; before != NULL && i < n && status == SARTOR_OK; i++) {
-            bool taken;
-            status = take_file(ctx, before, folder, &files[i], &taken);
-            any |= taken && !files[i].appended;
-        }
+        status = take_files(ctx, before, folder, files, n, any);
         free(before);
     }
     return status;
 }
 
 sartor_status sr_attempt_begin(sartor_context *ctx, const sr_study *study, const sr_job *job,
-                               const sr_attempt_file *files, int n, char **folder) {
+                               const sr_attempt_file *files, int n, const char *before,
+                               char **folder) {
+    bool any = false;
     *folder = sr_attempt_folder(study, job);
     if (*folder == NULL) return sr_no_memory(ctx);
     sartor_status status = sr_make_folder(ctx, *folder);
-    if (status == SARTOR_OK) status = inherit(ctx, study, job, *folder, files, n);
+    if (status == SARTOR_OK) status = inherit(ctx, study, job, *folder, files, n, &any);
+    if (status == SARTOR_OK && !any) status = take_files(ctx, before, *folder, files, n, &any);
     if (status == SARTOR_OK) return SARTOR_OK;
     free(*folder);
     *folder = NULL;

@@ -19,10 +19,14 @@ typedef struct sr_attempt_file {
                       from; others are only ever replaced as a whole */
 } sr_attempt_file;
 
-/* Makes the folder of this attempt, with what the latest earlier attempt left. `folder`: release
- * with free(). */
+/* The folder of the attempt that finished a job; NULL where it is not done; release with free(). */
+sartor_status sr_finished_folder(sartor_context *ctx, sr_study *study, int64_t job, char **folder);
+
+/* Makes the folder of this attempt, with what the latest earlier attempt left, or else what lies in
+ * the folder `before` (NULL: none). `folder`: release with free(). */
 sartor_status sr_attempt_begin(sartor_context *ctx, const sr_study *study, const sr_job *job,
-                               const sr_attempt_file *files, int n, char **folder);
+                               const sr_attempt_file *files, int n, const char *before,
+                               char **folder);
 /* Removes the folders of earlier attempts. */
 void sr_attempt_forget_earlier(const sr_study *study, const sr_job *job);
 

@@ -2,8 +2,8 @@
 #include "study/training.h"
 
 #include "study/attempt.h"
-#include "train/run.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,25 +74,68 @@ static int64_t steps_of(const sartor_train_options *o) {
     return o->tokens > 0 ? (o->tokens - 1) / each + 1 : o->steps;
 }
 
+/* Of a run that pauses, the last step of this job. */
+static int64_t last_step(const sartor_train_options *o, double pause) {
+    const int64_t steps = steps_of(o);
+    const double part = ceil(pause * (double)steps);
+    return pause > 0 && part < (double)steps ? (int64_t)part : steps;
+}
+
+static bool is_inside(const char *folder, const char *name) {
+    char *path = NULL;
+    const bool there = asprintf(&path, "%s/%s", folder, name) >= 0 && access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
+/* The folder of this attempt; a run that goes on must find what it goes on from. */
+static sartor_status begin_attempt(sartor_context *ctx, sr_study *study, const sr_job *job,
+                                   int64_t after, char **folder) {
+    char *before = NULL;
+    if (after != 0) SR_TRY(sr_finished_folder(ctx, study, after, &before));
+    sartor_status status = sr_attempt_begin(ctx, study, job, run_files, 4, before, folder);
+    free(before);
+    SR_TRY(status);
+    if (after == 0 || is_inside(*folder, run_files[0].name) ||
+        is_inside(*folder, run_files[2].name))
+        return SARTOR_OK;
+    free(*folder);
+    *folder = NULL;
+    return sr_fail(ctx, SARTOR_IO, "the checkpoint of job %" PRId64 ", which goes on, is gone",
+                   after);
+}
+
+static void forget(const sr_study *study, const sr_job *job, int64_t after) {
+    sr_attempt_forget_earlier(study, job);
+    char *before = after != 0 ? sr_study_inside(study, "%s/%" PRId64, job->kind, after) : NULL;
+    if (before != NULL) sr_remove_folder(before);
+    free(before);
+}
+
 sartor_status sr_train_in_job(sartor_context *ctx, sr_worker *worker, const sr_job *job,
-                              const sartor_train_options *options, sr_study_text *text,
-                              int64_t validation_tokens, sartor_measure *measure, json_t **curve) {
-    const sr_study *study = sr_worker_study(worker);
+                              const sartor_train_options *options, const sr_job_start *start,
+                              sr_study_text *text, int64_t validation_tokens,
+                              sartor_measure *measure, json_t **curve) {
+    sr_study *study = sr_worker_study(worker);
     char *folder;
     *curve = NULL;
-    SR_TRY(sr_study_text_open(ctx, sr_worker_study(worker), text, SR_TRAIN | SR_VAL));
-    SR_TRY(sr_attempt_begin(ctx, study, job, run_files, 4, &folder));
+    SR_TRY(sr_study_text_open(ctx, study, text, SR_TRAIN | SR_VAL));
+    SR_TRY(begin_attempt(ctx, study, job, start->after, &folder));
     sartor_train_options o = *options;
     o.out = folder;
+    const int64_t last = last_step(&o, start->pause);
     sr_run_limits limits = {.validation_tokens = validation_tokens,
                             .checkpoint_seconds = checkpoint_seconds,
                             .before_step = publish,
-                            .user = worker};
+                            .user = worker,
+                            .pause = last,
+                            .begin = start->begin,
+                            .begin_user = start->user};
     sartor_status status = sr_run_train(ctx, &o, &text->corpus, &limits, measure);
     if (status == SARTOR_OK) {
-        *curve = read_curve(folder, steps_of(&o));
+        *curve = read_curve(folder, last);
         end_curve(*curve, measure);
-        sr_attempt_forget_earlier(study, job);
+        forget(study, job, start->after);
         char *state = NULL;
         if (asprintf(&state, "%s/state.safetensors", folder) >= 0) (void)unlink(state);
         free(state);

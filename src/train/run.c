@@ -192,7 +192,10 @@ static sartor_status start(run *r) {
         sr_log(r->ctx, "continuing at step %" PRId64 " of %" PRId64, t->step,
                sr_schedule_end(&t->options.schedule));
     } else {
-        sr_model_init(r->stage.model, r->settings.seed);
+        if (r->limits.begin != NULL)
+            SR_TRY(r->limits.begin(r->ctx, r->limits.begin_user, r->stage.model, r->settings.seed));
+        else
+            sr_model_init(r->stage.model, r->settings.seed);
         sr_trainer_refresh(t);
     }
     r->seconds_before = r->record.seconds;
@@ -249,9 +252,16 @@ static sartor_status one_step(run *r, const sr_task *task) {
     return SARTOR_OK;
 }
 
+/* The step at which this call ends. */
+static int64_t last_step(const run *r) {
+    const int64_t end = sr_schedule_end(&r->stage.trainer->options.schedule),
+                  pause = r->limits.pause;
+    return pause > 0 && pause < end ? pause : end;
+}
+
 static sartor_status loop(run *r) {
     sr_task task = sr_language_task(&r->language);
-    const int64_t end = sr_schedule_end(&r->stage.trainer->options.schedule);
+    const int64_t end = last_step(r);
     r->progress = sr_progress_start(r->options, r->stage.trainer->step, end);
     for (int64_t done = 0; r->stage.trainer->step < end; done++) {
         if (sr_interrupted(r->ctx)) {
@@ -276,8 +286,11 @@ static void report_validation(void *user, const sr_score *so_far, uint64_t done,
     sr_progress_validation(&r->progress, sr_bits_per_byte(so_far->nats, so_far->bytes), done, all);
 }
 
-/* The final measure, the model, and the checkpoint under its last name. */
+/* The final measure, the model, and, unless the run only pauses, the checkpoint under its last
+ * name. */
 static sartor_status finish(run *r) {
+    const bool paused =
+        r->stage.trainer->step < sr_schedule_end(&r->stage.trainer->options.schedule);
     if (r->stored_step != r->stage.trainer->step) SR_TRY(checkpoint(r));
     uint64_t most = (uint64_t)(r->limits.validation_tokens / r->settings.sizes.context);
     sr_score score;
@@ -289,7 +302,7 @@ static sartor_status finish(run *r) {
     sample_memory(r);
     sr_run_record *record = &r->record;
     record->seconds = elapsed(r);
-    record->done = true;
+    record->done = !paused;
     record->validation = sr_bits_per_byte(score.nats, score.bytes);
     record->result = sr_measure_from(&score);
     record->result.tokens = record->tokens;
@@ -299,7 +312,7 @@ static sartor_status finish(run *r) {
     record->result.peak_anonymous_bytes = record->peak_anonymous;
     SR_TRY(sr_result_write(r->ctx, r->folder.model, r->stage.trainer, r->corpus->tokenizer,
                            r->settings_json, record));
-    if (rename(r->folder.checkpoint, r->folder.state) != 0)
+    if (!paused && rename(r->folder.checkpoint, r->folder.state) != 0)
         return sr_fail(r->ctx, SARTOR_IO, "%s: cannot rename: %s", r->folder.checkpoint,
                        strerror(errno));
     return SARTOR_OK;

@@ -3,7 +3,12 @@
 #ifndef SR_TRAIN_RUN_H
 #define SR_TRAIN_RUN_H
 
+#include "model/model.h"
 #include "train/corpus.h"
+
+/* Fills the weights of a run that begins. */
+typedef sartor_status (*sr_run_begin_fn)(sartor_context *ctx, void *user, sr_model *model,
+                                         uint64_t seed);
 
 /* Zero for what sartor_train() does. */
 typedef struct sr_run_limits {
@@ -13,6 +18,11 @@ typedef struct sr_run_limits {
     /* Before every step: steps done, steps in all, a recent loss (0 before the first). */
     void (*before_step)(void *user, int64_t step, int64_t steps, double loss);
     void *user;
+    /* Stop for now after this many steps, if there are more: the result is that of these steps, and
+     * beside the model the checkpoint stays, from which the same call without goes on. 0: never. */
+    int64_t pause;
+    sr_run_begin_fn begin; /* NULL: sr_model_init(). Not called for a run that continues */
+    void *begin_user;
 } sr_run_limits;
 
 /* As sartor_train(), with the text and tokenizer of `corpus` (train and validation parts), unless
