@@ -50,6 +50,14 @@ typedef struct sartor_train_options {
     /* Steps added behind `steps`, on the cosine of the longer run. Asking again for as many adds
      * none; for more, those that are missing. */
     int64_t extend;
+    /* Growth on the way, each after so many steps: "2000: width=256; 6000: livs=SA-3,GMemless@end"
+     * (items as in <sartor/grow.h>, with blanks between them); NULL: none. What is new learns at
+     * `new_rate` times the schedule's rate (< 0: 1), reached after `new_warmup` steps of its own
+     * (< 0: 200); with `freeze_old` everything older rests until the model grows again. */
+    const char *grow;
+    double new_rate;
+    int64_t new_warmup;
+    bool freeze_old;
     sartor_progress_fn progress;
     void *progress_user;
 } sartor_train_options;

@@ -86,6 +86,16 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_SIZE("checkpoint-every", "N", &o.checkpoint_every,
                 "steps between checkpoints (default: about every 30 seconds)", 1, SR_NO_LIMIT),
         SR_SIZE("extend", "N", &o.extend, "add N steps to a finished run", 1, SR_NO_LIMIT),
+        SR_HEADING("Growth"),
+        SR_TEXT("grow", "SCHEDULE", &o.grow,
+                "enlarge the model on the way without changing what it computes: \"2000: "
+                "width=256; 6000: ff=1024 livs=SA-3,GMemless@end\"; names as in sartor grow"),
+        SR_REAL("new-rate", "X", &o.new_rate,
+                "learning rate of what is new, as a multiple of the schedule's (default: 1)", 0,
+                1e6),
+        SR_SIZE("new-warmup", "N", &o.new_warmup,
+                "steps in which what is new reaches that rate (default: 200)", 0, SR_NO_LIMIT),
+        SR_FLAG("freeze-old", &o.freeze_old, "train only what is new, until the model grows again"),
         SR_HEADING("Output"),
         SR_FLAG("json", &json, "end with one line of JSON"),
         SR_FLAG("quiet", &quiet, "no progress"),
@@ -124,6 +134,9 @@ const sr_command sr_command_train = {
         "sartor tokenizer --data books/ --vocab 4096 --out pieces.model\n"
         "sartor train --arch striped-mamba --livs 12 --width 256 --tokenizer pieces.model \\\n"
         "    --data books/ --tokens 50M --precision bf16 --out run\n"
+        "# begin small, grow wider and then deeper\n"
+        "sartor train --arch lfm2 --width 96 --data books/ --steps 3000 --out grown \\\n"
+        "    --grow \"1000: width=160 ff=448; 2000: livs=SA-3,GMemless@end\"\n"
         "# 500 steps more\n"
         "sartor train --arch lfm2 --data books/ --out run --extend 500\n",
     .run = run,

@@ -166,6 +166,7 @@ static int source_of(const sr_growth *g, int param) {
 static sartor_status map_tensors(sartor_context *ctx, sr_growth *g) {
     const sr_schema *to = &g->to->schema;
     SR_TRY(sr_alloc(ctx, (size_t)to->count, sizeof *g->tensor, "the growth", (void **)&g->tensor));
+    g->tensors = to->count;
     for (int i = 0; i < to->count; i++) {
         const int source = source_of(g, i);
         g->tensor[i].to = &to->param[i];
@@ -245,7 +246,7 @@ sartor_status sr_growth_create(sartor_context *ctx, const sr_model *from, const 
 void sr_growth_destroy(sr_growth **growth) {
     sr_growth *g = *growth;
     if (g == NULL) return;
-    for (int i = 0; g->tensor != NULL && i < g->to->schema.count; i++)
+    for (int i = 0; g->tensor != NULL && i < g->tensors; i++)
         for (int a = 0; a < SR_MAX_AXES; a++) free(g->tensor[i].map[a]);
     free(g->tensor);
     free(g->origin);

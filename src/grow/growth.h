@@ -30,11 +30,13 @@ typedef struct sr_grown_tensor {
 } sr_grown_tensor;
 
 typedef struct sr_growth {
-    const sr_model *from;    /* the caller's */
-    sr_model *to;            /* without weights until sr_model_allocate() */
-    sr_unit_origin *origin;  /* to->genome.n */
-    sr_grown_tensor *tensor; /* to->schema.count */
-    bool exact;              /* false: an axis grew that cannot without changing the function */
+    const sr_model *from;   /* the caller's */
+    sr_model *to;           /* without weights until sr_model_allocate(); a caller who takes it
+                             * leaves NULL, and may then only destroy the growth */
+    sr_unit_origin *origin; /* to->genome.n */
+    sr_grown_tensor *tensor;
+    int tensors; /* to->schema.count */
+    bool exact;  /* false: an axis grew that cannot without changing the function */
 } sr_growth;
 
 /* Compiles the larger model. `units` and `origin`: an entry per LIV of `genome`, whose LIVs that

@@ -140,15 +140,23 @@ static sartor_status check_tensors(sartor_context *ctx, const sr_st_reader *read
     return SARTOR_OK;
 }
 
+sartor_status sr_model_compile(sartor_context *ctx, const char *path, const sr_st_reader *reader,
+                               sr_model **model) {
+    *model = NULL;
+    const char *text = sr_st_metadata(reader, "sartor");
+    if (text == NULL)
+        return sr_fail(ctx, SARTOR_FORMAT, "%s: not a sartor model (no metadata)", path);
+    SR_TRY(read_architecture(ctx, path, text, model));
+    sartor_status status = check_tensors(ctx, reader, *model);
+    if (status != SARTOR_OK) sr_model_destroy(model);
+    return status;
+}
+
 sartor_status sr_model_open(sartor_context *ctx, const char *path, sr_st_reader **reader,
                             sr_model **model) {
     *model = NULL;
     SR_TRY(sr_st_open(ctx, path, reader));
-    const char *text = sr_st_metadata(*reader, "sartor");
-    sartor_status status =
-        text != NULL ? read_architecture(ctx, path, text, model)
-                     : sr_fail(ctx, SARTOR_FORMAT, "%s: not a sartor model (no metadata)", path);
-    if (status == SARTOR_OK) status = check_tensors(ctx, *reader, *model);
+    sartor_status status = sr_model_compile(ctx, path, *reader, model);
     if (status == SARTOR_OK) status = sr_model_allocate(ctx, *model);
     if (status == SARTOR_OK)
         status = sr_model_read_flat(ctx, *reader, *model, "", (*model)->params);

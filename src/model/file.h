@@ -29,6 +29,9 @@ sartor_status sr_model_save(sartor_context *ctx, const char *path, const sr_mode
  * tokenizer, extras and notes; close it with sr_st_close(). On failure both are NULL. */
 sartor_status sr_model_open(sartor_context *ctx, const char *path, sr_st_reader **reader,
                             sr_model **model);
+/* The architecture inside an open file, without weights; `path` is for messages. */
+sartor_status sr_model_compile(sartor_context *ctx, const char *path, const sr_st_reader *reader,
+                               sr_model **model);
 /* The tokenizer's blob inside an open file. */
 sartor_status sr_model_tokenizer(sartor_context *ctx, const sr_st_reader *reader, const void **blob,
                                  size_t *bytes);

@@ -51,6 +51,8 @@ static char *record_text(const json_t *settings, const sr_run_record *r) {
     json_decref(totals);
     if (root != NULL && r->births.count > 0)
         bad |= json_object_set_new(root, "births", births_json(&r->births));
+    if (root != NULL && r->stages > 0)
+        bad |= json_object_set_new(root, "stages", json_integer(r->stages));
     if (root != NULL && isfinite(r->validation))
         bad |= json_object_set_new(root, "validation", json_real(r->validation));
     if (root != NULL && r->done)
@@ -143,6 +145,13 @@ static bool read_births(sartor_context *ctx, const json_t *births, sr_run_record
     return true;
 }
 
+static bool read_stages(const json_t *stages, sr_run_record *r) {
+    if (stages == NULL) return true;
+    const json_int_t n = json_integer_value(stages);
+    r->stages = n >= 0 && n <= r->births.count ? (int)n : -1;
+    return json_is_integer(stages) && r->stages >= 0;
+}
+
 /* *root (new) holds the settings. */
 static sartor_status read_record(sartor_context *ctx, const char *where, const sr_st_reader *reader,
                                  json_t **root, sr_run_record *r) {
@@ -172,6 +181,7 @@ static sartor_status read_record(sartor_context *ctx, const char *where, const s
         r->done = result != NULL;
         good = version >= RECORD_PLAIN && read_totals(totals, r) &&
                read_births(ctx, json_object_get(*root, "births"), r) &&
+               read_stages(json_object_get(*root, "stages"), r) &&
                (!r->done || read_measure(result, &r->result));
     }
     if (version > RECORD_GROWN)

@@ -25,6 +25,7 @@ typedef struct sr_run_record {
     double validation; /* last bits per byte; NaN before */
     int totals;        /* as in sr_schedule */
     int64_t total[SR_MAX_TOTALS];
+    int stages;       /* growths of the run's own schedule that are done */
     sr_births births; /* as in sr_trainer_options; none lies behind `step` */
     bool done;        /* `result` is there */
     sartor_measure result;

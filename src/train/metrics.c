@@ -5,12 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_LINE = 1024 };
+enum { MAX_LINE = 8192 };
 
 static sartor_status cannot(sartor_context *ctx, const char *path, const char *what) {
     return sr_fail(ctx, SARTOR_IO, "%s: cannot %s: %s", path, what, strerror(errno));
@@ -56,7 +57,7 @@ void sr_metrics_close(sr_metrics *m) {
 
 sartor_status sr_metrics_add(sartor_context *ctx, sr_metrics *m, const sr_metrics_line *l) {
     const sr_step *s = &l->of_step;
-    char text[MAX_LINE], bits[40] = "null", validation[160] = "";
+    char text[MAX_LINE], bits[40] = "null", validation[160] = "", grown[MAX_LINE - 1024] = "";
     if (s->bytes > 0)
         snprintf(bits, sizeof bits, "%.9g",
                  sr_bits_per_byte(s->loss * (double)s->scored, (uint64_t)s->bytes));
@@ -64,12 +65,20 @@ sartor_status sr_metrics_add(sartor_context *ctx, sr_metrics *m, const sr_metric
         snprintf(validation, sizeof validation,
                  ", \"validation_loss\": %.9g, \"validation_bits_per_byte\": %.9g",
                  l->validation_loss, l->validation_bits_per_byte);
+    if (l->grown != NULL) {
+        json_t *request = json_string(l->grown);
+        char *quoted = request != NULL ? json_dumps(request, JSON_ENCODE_ANY) : NULL;
+        snprintf(grown, sizeof grown, ", \"grown\": %s, \"params\": %" PRId64,
+                 quoted != NULL && strlen(quoted) < sizeof grown - 64 ? quoted : "null", l->params);
+        free(quoted);
+        json_decref(request);
+    }
     snprintf(text, sizeof text,
              "{\"step\": %" PRId64 ", \"tokens\": %" PRId64
              ", \"loss\": %.9g, \"bits_per_byte\": %s, \"lr\": %.9g, \"grad_norm\": %.9g, "
-             "\"tokens_per_second\": %.1f, \"seconds\": %.3f%s}\n",
+             "\"tokens_per_second\": %.1f, \"seconds\": %.3f%s%s}\n",
              l->step, l->tokens, s->loss, bits, s->rate, s->norm, l->tokens_per_second, l->seconds,
-             validation);
+             validation, grown);
     /* One write for a line, so that readers see whole lines. */
     if (fputs(text, m->stream) < 0 || fflush(m->stream) != 0) return cannot(ctx, m->path, "write");
     return SARTOR_OK;

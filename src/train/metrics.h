@@ -26,6 +26,8 @@ typedef struct sr_metrics_line {
     double validation_loss; /* NaN: not measured at this step */
     double validation_bits_per_byte;
     double tokens_per_second; /* of this step */
+    const char *grown;        /* what the model grew by just before this step; NULL: nothing */
+    int64_t params;           /* trained ones from then on */
 } sr_metrics_line;
 sartor_status sr_metrics_add(sartor_context *ctx, sr_metrics *metrics, const sr_metrics_line *line);
 /* On the disk, before a checkpoint says that these steps are done. */

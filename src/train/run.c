@@ -10,9 +10,9 @@
 #include "op/optim.h"
 #include "task/language.h"
 #include "train/folder.h"
+#include "train/growing.h"
 #include "train/metrics.h"
 #include "train/progress.h"
-#include "train/stage.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -33,6 +33,7 @@ typedef struct run {
     const sartor_train_options *options;
     sr_run_settings settings;
     sr_genome *genome;
+    sr_growth_steps *growth;
     json_t *settings_json;
     sr_corpus *corpus; /* the caller's, or `own` */
     sr_corpus own;
@@ -79,11 +80,13 @@ static sartor_status prepare(run *r) {
     if (o->out == NULL || *o->out == '\0')
         return sr_fail(ctx, SARTOR_INVALID, "no output folder is given");
     SR_TRY(sr_alloc(ctx, 1, sizeof *r->genome, "a genome", (void **)&r->genome));
+    SR_TRY(sr_alloc(ctx, 1, sizeof *r->growth, "a schedule", (void **)&r->growth));
     if (r->corpus == &r->own) SR_TRY(sr_corpus_begin(ctx, o->tokenizer, r->corpus));
     SR_TRY(sr_settings_resolve(ctx, o, sr_tokenizer_vocab(r->corpus->tokenizer), r->genome,
-                               &r->settings));
+                               r->growth, &r->settings));
     SR_TRY(sr_model_create(ctx, r->genome, &r->settings.sizes, &r->stage.model));
     SR_TRY(sr_stage_plan(ctx, &r->stage, &r->settings));
+    SR_TRY(sr_growing_check(ctx, r->stage.model, r->growth, &r->settings));
     return open_data(r);
 }
 
@@ -144,6 +147,14 @@ static sartor_status find_state(run *r) {
                        "%s: cannot be extended without the optimiser's state, state.safetensors",
                        r->folder.path);
     return extend(r, true);
+}
+
+/* A run whose model has grown goes on with the model that is stored. */
+static sartor_status find_stage(run *r) {
+    if (r->stored == NULL || r->record.births.count == 0) return SARTOR_OK;
+    sr_stage_free(&r->stage);
+    SR_TRY(sr_model_compile(r->ctx, r->folder.path, r->stored, &r->stage.model));
+    return sr_stage_plan(r->ctx, &r->stage, &r->settings);
 }
 
 /* ---- running ---- */
@@ -230,9 +241,30 @@ static bool validation_due(const run *r, int64_t *every) {
     return step % *every == 0 && step < total;
 }
 
+/* Before the step at which the schedule says so; `line` tells it. */
+static sartor_status grow_when_due(run *r, sr_metrics_line *line) {
+    sr_run_record *record = &r->record;
+    while (record->stages < sr_growth_steps_due(r->growth, r->stage.trainer->step)) {
+        const char *request = r->growth->request[record->stages];
+        sr_growing_result result;
+        SR_TRY(sr_growing_step(r->ctx, &r->stage, request, &r->settings.born, &r->settings, record,
+                               &result));
+        record->stages++;
+        line->grown = request;
+        line->params = result.params_after;
+        sr_log(r->ctx,
+               "step %" PRId64 ": grown, %s: %" PRId64 " -> %" PRId64
+               " parameters, logits differ by %.2g of %.2g",
+               r->stage.trainer->step, request, result.params_before, result.params_after,
+               result.difference, result.largest);
+    }
+    return SARTOR_OK;
+}
+
 static sartor_status one_step(run *r, const sr_task *task) {
     double begin = sr_seconds();
     sr_metrics_line line = {.validation_loss = NAN};
+    SR_TRY(grow_when_due(r, &line));
     SR_TRY(sr_trainer_step(r->ctx, r->stage.trainer, task, &line.of_step));
     line.tokens_per_second = (double)line.of_step.tokens / (sr_seconds() - begin + 1e-9);
     r->record.step = line.step = r->stage.trainer->step;
@@ -337,6 +369,7 @@ static void release(run *r) {
     sr_corpus_close(&r->own);
     json_decref(r->settings_json);
     free(r->genome);
+    free(r->growth);
     sr_run_folder_close(&r->folder);
 }
 
@@ -345,6 +378,7 @@ static sartor_status run_in_folder(run *r, sartor_measure *result) {
     sartor_status status = prepare(r);
     if (status == SARTOR_OK) status = sr_run_folder_open(r->ctx, r->options->out, &r->folder);
     if (status == SARTOR_OK) status = find_state(r);
+    if (status == SARTOR_OK && !r->record.done) status = find_stage(r);
     if (status == SARTOR_OK && !r->record.done) status = train(r);
     if (status == SARTOR_OK) *result = r->record.result;
     release(r);

@@ -17,6 +17,8 @@ void sartor_train_defaults(sartor_train_options *o) {
                                 .weight_decay = 0.1,
                                 .clip = 1,
                                 .precision = SARTOR_F32};
+    o->new_rate = -1;
+    o->new_warmup = -1;
     sartor_sizes_defaults(&o->sizes);
 }
 
@@ -102,8 +104,23 @@ static sartor_status resolve_rates(sartor_context *ctx, const sartor_train_optio
     return check_range(ctx, "warmup", s->warmup, 0, s->steps);
 }
 
+/* The schedule of growth, and how new parts learn. */
+static sartor_status resolve_growth(sartor_context *ctx, const sartor_train_options *o,
+                                    sr_growth_steps *growth, sr_run_settings *s) {
+    growth->count = 0;
+    s->growth = growth;
+    s->born = sr_generation_defaults();
+    if (o->new_rate >= 0) s->born.rate_factor = o->new_rate;
+    if (o->new_warmup >= 0) s->born.warmup = o->new_warmup;
+    s->born.freeze_old = o->freeze_old;
+    SR_TRY(check_number(ctx, "the learning-rate factor of new parts", s->born.rate_factor, 0));
+    SR_TRY(check_range(ctx, "the warm-up of new parts", s->born.warmup, 0, max_steps));
+    if (o->grow == NULL) return SARTOR_OK;
+    return sr_growth_steps_parse(ctx, o->grow, s->steps, growth);
+}
+
 sartor_status sr_settings_resolve(sartor_context *ctx, const sartor_train_options *o, int64_t vocab,
-                                  sr_genome *genome, sr_run_settings *s) {
+                                  sr_genome *genome, sr_growth_steps *growth, sr_run_settings *s) {
     if (o->arch == NULL) return sr_fail(ctx, SARTOR_INVALID, "no architecture is given");
     SR_TRY(sr_arch_parse(ctx, o->arch, o->sizes.livs, genome));
     sr_genome_canonical(genome);
@@ -121,6 +138,7 @@ sartor_status sr_settings_resolve(sartor_context *ctx, const sartor_train_option
     SR_TRY(sr_precision_check(ctx, s->precision));
     SR_TRY(sr_threads_resolve(ctx, o->threads, &s->threads));
     SR_TRY(resolve_steps(ctx, o, s));
+    SR_TRY(resolve_growth(ctx, o, growth, s));
     return resolve_rates(ctx, o, s);
 }
 
@@ -142,6 +160,24 @@ static json_t *hash_text(sr_hash hash) {
     char text[SR_HASH_TEXT];
     sr_hash_text(hash, text);
     return json_string(text);
+}
+
+/* Runs that do not grow have no such settings. */
+static bool set_growth(json_t *root, const sr_run_settings *s) {
+    if (s->growth == NULL || s->growth->count == 0) return true;
+    char *text = malloc(2 * SR_GROWTH_STEPS_TEXT);
+    bool good = text != NULL;
+    if (good) {
+        sr_growth_steps_print(s->growth, text);
+        good =
+            json_object_set_new(root, "growth", json_string(text)) == 0 &&
+            json_object_set_new(root, "rate of new parts", number_text(s->born.rate_factor)) == 0 &&
+            json_object_set_new(root, "warmup of new parts", integer_text(s->born.warmup)) == 0 &&
+            json_object_set_new(root, "frozen old parts",
+                                json_string(s->born.freeze_old ? "yes" : "no")) == 0;
+    }
+    free(text);
+    return good;
 }
 
 json_t *sr_settings_json(const sr_run_settings *s) {
@@ -176,6 +212,7 @@ json_t *sr_settings_json(const sr_run_settings *s) {
         bad |= json_object_set_new(root, "threads", integer_text(s->threads));
         bad |= json_object_set_new(root, "seed", json_sprintf("%" PRIu64, s->seed));
         bad |= json_object_set_new(root, "machine", json_string(machine));
+        bad |= !set_growth(root, s);
     }
     free(genome);
     if (!bad) return root;
@@ -193,6 +230,9 @@ static const char *remedy(const char *name) {
     return "use the same value, or start anew in another folder";
 }
 
+/* Settings that only some runs have. */
+static bool is_optional(const char *name) { return strcmp(name, "growth") == 0; }
+
 sartor_status sr_settings_compare(sartor_context *ctx, const char *where, const json_t *stored,
                                   const json_t *wanted) {
     const char *name;
@@ -200,12 +240,22 @@ sartor_status sr_settings_compare(sartor_context *ctx, const char *where, const 
     json_object_foreach((json_t *)(uintptr_t)wanted, name, value) {
         const char *old = json_string_value(json_object_get(stored, name));
         const char *new = json_string_value(value);
+        if (old == NULL && is_optional(name))
+            return sr_fail(ctx, SARTOR_MISMATCH,
+                           "%s: the run there has no %s, asked for is %.200s; %s", where, name, new,
+                           remedy(name));
         if (old == NULL)
             return sr_fail(ctx, SARTOR_FORMAT, "%s: the stored run lacks its %s", where, name);
         if (strcmp(old, new) != 0)
             return sr_fail(ctx, SARTOR_MISMATCH,
                            "%s: the run there has %s %.200s, asked for is %.200s; %s", where, name,
                            old, new, remedy(name));
+    }
+    json_object_foreach((json_t *)(uintptr_t)stored, name, value) {
+        if (json_object_get(wanted, name) == NULL && json_is_string(value))
+            return sr_fail(ctx, SARTOR_MISMATCH,
+                           "%s: the run there has %s %.200s, asked for is none; %s", where, name,
+                           json_string_value(value), remedy(name));
     }
     return SARTOR_OK;
 }

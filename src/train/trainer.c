@@ -77,17 +77,23 @@ void sr_trainer_refresh(sr_trainer *t) {
         sr_to_bf16(t->model->params, t->rounded, t->model->schema.elements, t->options.threads);
 }
 
+void sr_trainer_release_buffers(sr_trainer *t) {
+    free(t->grads);
+    free(t->arena);
+    t->grads = NULL;
+    t->arena = NULL;
+}
+
 void sr_trainer_destroy(sr_trainer **trainer) {
     sr_trainer *t = *trainer;
     if (t == NULL) return;
     sr_model_graph_destroy(&t->graph);
     sr_optimiser_free(&t->optimiser);
-    free(t->grads);
+    sr_trainer_release_buffers(t);
     free(t->m);
     free(t->v);
     free(t->generation);
     free(t->rounded);
-    free(t->arena);
     free(t);
     *trainer = NULL;
 }

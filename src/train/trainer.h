@@ -47,6 +47,8 @@ sartor_status sr_trainer_create(sartor_context *ctx, sr_model *model,
 sartor_status sr_trainer_allocate(sartor_context *ctx, sr_trainer *trainer);
 /* After weights were written from outside. */
 void sr_trainer_refresh(sr_trainer *trainer);
+/* Frees what a trainer that will not step again needs no more: gradients and activations. */
+void sr_trainer_release_buffers(sr_trainer *trainer);
 void sr_trainer_destroy(sr_trainer **trainer);
 
 /* Bytes of weights, gradients, moments, generations, copy and arena; known before they are
