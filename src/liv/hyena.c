@@ -123,7 +123,7 @@ static sr_value emit(sr_build *b, sr_unit *u, int branch, sr_value n) {
         int state[2];
         for (int i = 0; i < 2; i++) state[i] = sr_graph_state(b->graph, kept(b), s.channels, true);
         return sr_graph_op(b->graph, "toeplitz_attention",
-                           (sr_attr){.attention = {groups, groups, hd, 0, SR_MAP_NONE, 1}}, in,
+                           (sr_attr){.attention = {groups, groups, hd, hd, 0, SR_MAP_NONE, 1}}, in,
                            state);
     }
     sr_value in[2] = {sr_gate(b, part[1], part[2], SR_MAP_NONE), h};

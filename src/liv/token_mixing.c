@@ -11,6 +11,7 @@ static sr_value low_rank(sr_build *b, const sr_unit *u, int branch, const sr_gro
     sr_attr attr = {.attention = {.heads = h.heads,
                                   .kv_heads = h.kv_heads,
                                   .head_dim = h.head_dim,
+                                  .value_dim = h.head_dim,
                                   .window = code.sparsity == 2 ? b->sizes->window : 0,
                                   .map = (sr_map_kind)code.nonlinearity,
                                   .scale = 1 / sqrt((double)h.head_dim)}};

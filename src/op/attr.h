@@ -38,8 +38,9 @@ typedef union sr_attr {
         int head_dim;
     } rope;
     struct {
-        int heads, kv_heads, head_dim;
-        int64_t window; /* positions seen, the present one included; 0: all */
+        int heads, kv_heads;
+        int head_dim, value_dim; /* channels of q and k, of v and out, per head */
+        int64_t window;          /* positions seen, the present one included; 0: all */
         sr_map_kind map;
         double scale; /* of q.k */
     } attention;
