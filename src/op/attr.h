@@ -23,12 +23,18 @@ typedef enum sr_map_kind {
 static inline bool sr_map_is_entrywise(sr_map_kind map) {
     return map >= SR_MAP_NONE && map <= SR_MAP_MINUS_EXP && map != SR_MAP_SOFTMAX;
 }
+/* What a norm divides its sum of squares by: stored, so that channels that are zero may be added to
+ * a norm without changing what it does. */
+static inline int64_t sr_norm_divisor(int64_t stored, int64_t channels) {
+    return stored > 0 ? stored : channels;
+}
 /* What a state decays by: nothing, one factor per head, one per key channel. */
 typedef enum sr_decay { SR_DECAY_NONE, SR_DECAY_HEAD, SR_DECAY_KEY } sr_decay;
 
 typedef union sr_attr {
     struct {
         double epsilon;
+        int64_t divisor; /* of the sum of squares; 0: the number of columns */
     } norm;
     struct {
         int sign;  /* +1 or -1: y = residual + sign * x W^T */
@@ -78,6 +84,7 @@ typedef union sr_attr {
         int heads;
         bool centre; /* subtract the mean: LayerNorm, else RMSNorm */
         double epsilon;
+        int64_t divisor; /* of the sum of squares; 0: the number of channels of a head */
     } head_norm;
     struct {
         int heads;
