@@ -205,6 +205,10 @@ const op_case op_cases[] = {
     {"rope", {.rope = {6}}, 1, 7, {ACT(18), REAL(1, 3, 1, 0)}, {{0, 0}}, 100000},
     {"rope", {.rope = {48}}, 2, 5, {ACT(48), REAL(1, 24, 1, 0)}, {{0, 0}}, 99990},
     {"rope", {.rope = {64}}, 1, 33, {ACT(128), REAL(1, 32, 1, 0)}, {{0, 0}}, 3},
+    /* the last channels of a head are not rotated */
+    {"rope", {.rope = {33}}, 2, 9, {ACT(99), REAL(1, 16, 1, 0)}, {{0, 0}}, 5},
+    {"rope", {.rope = {80}}, 1, 7, {ACT(160), REAL(1, 3, 1, 0)}, {{0, 0}}, 100},
+    {"rope", {.rope = {17}}, 3, 4, {ACT(17), REAL(1, 8, 1, 0)}, {{0, 0}}},
     {"cache_write", {.norm = {0}}, 2, 9, {ACT(48)}, {{7, 48}}},
     {"attention",
      {.attention = {4, 2, 32, 32, 0, SR_MAP_SOFTMAX, 0.1768}},
