@@ -1,5 +1,6 @@
 /* What tests/test_ops.c does not reach: attention over half-precision caches whose lengths differ,
- * at any position, split among several threads; the cache writer in both types. */
+ * at any position, with values of other sizes than keys, split among several threads; the cache
+ * writer in both types. */
 #include "op/op.h"
 
 #include "base/rng.h"
@@ -97,28 +98,31 @@ static void test_random_states(void **state) {
     (void)state;
     sartor_context *ctx = sartor_context_create();
     const sr_op *op = sr_op_find("attention");
-    const int dims[] = {2, 6, 8, 16, 32, 48, 64, 80};
-    for (int round = 0; round < 60; round++) {
+    const int dims[] = {1, 2, 6, 8, 16, 17, 32, 33, 48, 64, 80};
+    for (int round = 0; round < 90; round++) {
         sr_call c = {.batch = pick(1, 3), .length = pick(0, 2) == 0 ? 1 : pick(1, 90)};
-        const int KV = (int)pick(1, 3), group = (int)pick(1, 3), hd = dims[pick(0, 7)];
+        const int KV = (int)pick(1, 3), group = (int)pick(1, 3), hd = dims[pick(0, 10)],
+                  vd = pick(0, 2) == 0 ? hd : dims[pick(0, 10)];
         c.position = pick(0, 3) == 0 ? 0 : pick(1, 1300);
         c.attr.attention.heads = KV * group;
         c.attr.attention.kv_heads = KV;
         c.attr.attention.head_dim = hd;
+        c.attr.attention.value_dim = vd;
         c.attr.attention.window = pick(0, 1) ? pick(2, 200) : 0;
         c.attr.attention.map = (sr_map_kind)(pick(0, 1) ? SR_MAP_SOFTMAX : pick(1, 4));
         c.attr.attention.scale = 1 / sqrt(hd);
         float *in[3], *past[2];
         for (int i = 0; i < 3; i++) {
-            const int64_t cols = (i == 0 ? KV * group : KV) * hd, rows = c.batch * c.length;
+            const int64_t cols = (i == 0 ? KV * group : KV) * (i < 2 ? hd : vd),
+                          rows = c.batch * c.length;
             c.in[i] = (sr_view){NULL, rows, cols, cols, SR_F32};
             in[i] = draw(rows * cols);
         }
         const int64_t capacity = pick(1, 1400);
         const sr_dtype type = pick(0, 1) ? SR_F16 : SR_F32;
         for (int s = 0; s < 2; s++) {
-            c.state[s] = (sr_state){NULL, capacity + s * pick(0, 5), KV * hd, type};
-            past[s] = draw(c.batch * c.state[s].capacity * KV * hd);
+            c.state[s] = (sr_state){NULL, capacity + s * pick(0, 5), KV * (s == 0 ? hd : vd), type};
+            past[s] = draw(c.batch * c.state[s].capacity * c.state[s].width);
         }
         float *truth = attend(ctx, c, SR_TRUTH_F32, op->forward.truth[0], in, past, 1);
         for (int isa = 0; isa <= (int)sr_isa_active(); isa++)
@@ -126,7 +130,7 @@ static void test_random_states(void **state) {
                 float *out = attend(ctx, c, v & 1 ? SR_FAST_BF16 : SR_FAST_F32,
                                     op->forward.fast[isa][v & 1], in, past, v & 2 ? 3 : 1);
                 double distance = 0, norm = 0;
-                for (int64_t i = 0; i < c.batch * c.length * KV * group * hd; i++) {
+                for (int64_t i = 0; i < c.batch * c.length * KV * group * vd; i++) {
                     distance += (out[i] - truth[i]) * (out[i] - truth[i]);
                     norm += truth[i] * truth[i];
                 }

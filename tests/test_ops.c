@@ -420,6 +420,67 @@ static void test_nothing_scored(void **state) {
     sartor_context_destroy(&ctx);
 }
 
+/* Channels of zeros behind those of every head, and the divisor of before: the same bits. */
+static void grow_norm(sartor_context *ctx, const op_case *from, const op_case *to, int64_t heads,
+                      sr_numbers numbers, int isa) {
+    run a = begin(ctx, from, numbers, 1, 3), b = begin(ctx, to, numbers, 2, 4);
+    const int64_t n = a.call.in[0].cols / heads, grown = b.call.in[0].cols / heads;
+    for (int64_t r = 0; r < b.call.in[0].rows; r++)
+        for (int64_t j = 0; j < heads * grown; j++)
+            set(&b.call.in[0], r, j,
+                j % grown < n ? get(&a.call.in[0], r, j / grown * n + j % grown) : 0);
+    for (int64_t j = 0; j < n; j++) set(&b.call.in[1], 0, j, get(&a.call.in[1], 0, j));
+    const sr_kernels *f = &a.op->forward;
+    const sr_kernel kernel =
+        isa < 0 ? f->truth[numbers == SR_TRUTH_F64] : f->fast[isa][numbers == SR_FAST_BF16];
+    kernel(&a.call);
+    kernel(&b.call);
+    for (int64_t r = 0; r < b.call.out.rows; r++)
+        for (int64_t j = 0; j < heads * grown; j++) {
+            const double y = get(&b.call.out, r, j);
+            const double old = j % grown < n ? get(&a.call.out, r, j / grown * n + j % grown) : 0;
+            if (!(y == old))
+                fail_msg("%s %d to %d channels, numbers %d, isa %d: channel %d is %.9g, was %.9g",
+                         from->op, (int)n, (int)grown, (int)numbers, isa, (int)j, y, old);
+        }
+    end(&a);
+    end(&b);
+}
+
+static void test_grown_norms(void **state) {
+    (void)state;
+    sartor_context *ctx = sartor_context_create();
+    const int64_t sizes[][2] = {{48, 64}, {50, 77}, {1, 17}, {33, 34}, {6, 512}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int64_t heads = 1; heads <= 19; heads += 9)
+            for (int isa = -1; isa <= (int)sr_isa_active(); isa++)
+                for (int second = 0; second < 2; second++) {
+                    op_case k[2];
+                    for (int g = 0; g < 2; g++) {
+                        const int64_t n = sizes[i][g];
+                        k[g] = (op_case){.op = "head_norm", .batch = 2, .length = 9};
+                        k[g].attr.head_norm.heads = (int)heads;
+                        k[g].attr.head_norm.epsilon = 1e-5;
+                        k[g].attr.head_norm.divisor = g == 0 ? 0 : sizes[i][0];
+                        k[g].in[0] = (op_input){0, heads * n, SR_ACT, 1, 0};
+                        k[g].in[1] = (op_input){1, n, SR_REAL, 0.5f, 1};
+                    }
+                    const sr_numbers numbers = isa < 0 ? (second ? SR_TRUTH_F64 : SR_TRUTH_F32)
+                                                       : (second ? SR_FAST_BF16 : SR_FAST_F32);
+                    if (isa >= 0 && !sr_isa_runs((sr_isa)isa, second)) continue;
+                    grow_norm(ctx, &k[0], &k[1], heads, numbers, isa);
+                    if (heads > 1) continue;
+                    for (int g = 0; g < 2; g++) {
+                        k[g].op = "rmsnorm";
+                        k[g].attr.norm.epsilon = 1e-5;
+                        k[g].attr.norm.divisor = g == 0 ? 0 : sizes[i][0];
+                        k[g].in[0].kind = SR_REAL;
+                    }
+                    grow_norm(ctx, &k[0], &k[1], 1, numbers, isa);
+                }
+    sartor_context_destroy(&ctx);
+}
+
 static void test_every_operator_has_a_case(void **state) {
     (void)state;
     for (const sr_op *const *op = sr_ops; *op != NULL; op++) {
@@ -438,6 +499,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_gradients),
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_nothing_scored),
+        cmocka_unit_test(test_grown_norms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

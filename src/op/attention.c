@@ -1,5 +1,7 @@
 /* attention: causal softmax attention with grouped heads and an optional window, and its entrywise
- * relatives (weights map(score) / (position + 1)) without a softmax.
+ * relatives (weights map(score) / (position + 1)) without a softmax. Keys and values may differ in
+ * their channels: q [rows, heads * head_dim], k [rows, kv_heads * head_dim],
+ * v [rows, kv_heads * value_dim], out [rows, heads * value_dim].
  *
  * Past tokens come from the rings state[0] (keys) and state[1] (values), which are only read here:
  * cache_write puts this call's keys and values into them afterwards. No buffer is longer than
@@ -12,22 +14,24 @@ SR_DECLARE(attention_forward)
 SR_DECLARE(attention_backward)
 
 sartor_status sr_attention_check(sartor_context *ctx, const char *op, sr_call *c) {
-    const int H = c->attr.attention.heads, KV = c->attr.attention.kv_heads,
-              hd = c->attr.attention.head_dim;
+    const int64_t H = c->attr.attention.heads, KV = c->attr.attention.kv_heads;
     const int64_t rows = c->in[0].rows;
     if (H < 1 || KV < 1 || H % KV != 0)
         return sr_fail(ctx, SARTOR_INVALID,
-                       "%s: %d query heads are no multiple of %d key-value heads", op, H, KV);
-    if (hd < 2 || hd > SR_MAX_HEAD_DIM || hd % 2 != 0)
-        return sr_fail(ctx, SARTOR_INVALID, "%s: head dimension %d is not an even number in 2..%d",
-                       op, hd, SR_MAX_HEAD_DIM);
+                       "%s: %" PRId64 " query heads are no multiple of %" PRId64 " key-value heads",
+                       op, H, KV);
+    const int dims[2] = {sr_attention_dim(c, 0), sr_attention_dim(c, 1)};
+    for (int i = 0; i < 2; i++)
+        if (dims[i] < 1 || dims[i] > SR_MAX_HEAD_DIM)
+            return sr_fail(ctx, SARTOR_INVALID, "%s: %s dimension %d is not in 1..%d", op,
+                           i == 0 ? "head" : "value", dims[i], SR_MAX_HEAD_DIM);
     if (c->attr.attention.window < 0)
         return sr_fail(ctx, SARTOR_INVALID, "%s: the window %" PRId64 " is negative", op,
                        c->attr.attention.window);
-    SR_TRY(sr_expect_shape(ctx, op, "q", &c->in[0], rows, (int64_t)H * hd));
-    SR_TRY(sr_expect_shape(ctx, op, "k", &c->in[1], rows, (int64_t)KV * hd));
-    SR_TRY(sr_expect_shape(ctx, op, "v", &c->in[2], rows, (int64_t)KV * hd));
-    sr_set_out(c, rows, (int64_t)H * hd, SR_ACT);
+    SR_TRY(sr_expect_shape(ctx, op, "q", &c->in[0], rows, H * dims[0]));
+    SR_TRY(sr_expect_shape(ctx, op, "k", &c->in[1], rows, KV * dims[0]));
+    SR_TRY(sr_expect_shape(ctx, op, "v", &c->in[2], rows, KV * dims[1]));
+    sr_set_out(c, rows, H * dims[1], SR_ACT);
     return SARTOR_OK;
 }
 
@@ -37,11 +41,12 @@ static sartor_status check(sartor_context *ctx, sr_call *c) {
         return sr_fail(ctx, SARTOR_INVALID, "attention: there is no map %d",
                        (int)c->attr.attention.map);
     for (int s = 0; s < 2; s++)
-        if (c->state[s].capacity > 0 && c->state[s].width != c->in[1].cols)
+        if (c->state[s].capacity > 0 && c->state[s].width != c->in[1 + s].cols)
             return sr_fail(ctx, SARTOR_INVALID,
                            "attention: a cache of %" PRId64 " x %" PRId64
-                           " does not fit keys and values of width %" PRId64,
-                           c->state[s].capacity, c->state[s].width, c->in[1].cols);
+                           " does not fit %s of width %" PRId64,
+                           c->state[s].capacity, c->state[s].width, s == 0 ? "keys" : "values",
+                           c->in[1 + s].cols);
     return SARTOR_OK;
 }
 
@@ -54,7 +59,8 @@ static double flops(const sr_call *c) {
         int64_t seen = past + t + 1;
         pairs += (double)(W > 0 && W < seen ? W : seen);
     }
-    return 4.0 * pairs * (double)c->batch * c->attr.attention.heads * c->attr.attention.head_dim;
+    return 2.0 * pairs * (double)c->batch * c->attr.attention.heads *
+           (c->attr.attention.head_dim + c->attr.attention.value_dim);
 }
 
 static int64_t saved(const sr_call *c) {

@@ -26,9 +26,17 @@ static inline int64_t sr_attention_past(const sr_call *c) {
     return window > 0 && window - 1 < past ? window - 1 : past;
 }
 
+/* Channels of one head of the queries and keys (which = 0), of the values and outputs (1). */
+static inline int sr_attention_dim(const sr_call *c, int which) {
+    return which == 0 ? c->attr.attention.head_dim : c->attr.attention.value_dim;
+}
 /* Padded sizes: every block of scratch is whole vectors long and starts on a cache line. */
-static inline int64_t sr_attention_width(const sr_call *c) {
-    return (c->attr.attention.head_dim + 15) / 16 * 16;
+static inline int64_t sr_attention_width(const sr_call *c, int which) {
+    return (sr_attention_dim(c, which) + 15) / 16 * 16;
+}
+static inline int64_t sr_attention_widest(const sr_call *c) {
+    const int64_t k = sr_attention_width(c, 0), v = sr_attention_width(c, 1);
+    return k > v ? k : v;
 }
 static inline int64_t sr_attention_padded(int64_t keys) {
     return (keys + SR_ATTENTION_KEYS - 1) / SR_ATTENTION_KEYS * SR_ATTENTION_KEYS +
@@ -44,13 +52,13 @@ static inline int64_t sr_attention_stretches(const sr_call *c) {
 }
 /* Floats of the result of one stretch: for every head weighted sums, maximum and sum of weights. */
 static inline int64_t sr_attention_partial(const sr_call *c) {
-    return c->attr.attention.heads * (sr_attention_width(c) + 16);
+    return c->attr.attention.heads * (sr_attention_width(c, 1) + 16);
 }
 /* Floats of one thread's region: keys or values of all heads, queries, scores, factors. */
 static inline int64_t sr_attention_region_single(const sr_call *c) {
-    const int64_t w = sr_attention_width(c), n = SR_ATTENTION_SINGLE_KEYS,
-                  H = c->attr.attention.heads;
-    return n * c->attr.attention.kv_heads * w + H * (w + n) + (H + 15) / 16 * 16;
+    const int64_t n = SR_ATTENTION_SINGLE_KEYS, H = c->attr.attention.heads;
+    return n * c->attr.attention.kv_heads * sr_attention_widest(c) +
+           H * (sr_attention_width(c, 0) + n) + (H + 15) / 16 * 16;
 }
 
 /* Floats of one thread's region otherwise. Forward: keys and values, then queries and outputs
@@ -58,30 +66,35 @@ static inline int64_t sr_attention_region_single(const sr_call *c) {
  * then queries and output gradients in both orders, query gradients, two score tiles, row
  * statistics. */
 static inline int64_t sr_attention_region_forward(const sr_call *c) {
-    const int64_t w = sr_attention_width(c), lanes = SR_ATTENTION_LANES;
-    return 2 * sr_attention_padded(sr_attention_past(c) + c->length) * w + 2 * w * lanes +
+    const int64_t w = sr_attention_width(c, 0) + sr_attention_width(c, 1),
+                  lanes = SR_ATTENTION_LANES;
+    return sr_attention_padded(sr_attention_past(c) + c->length) * w + w * lanes +
            SR_ATTENTION_KEYS * lanes + 4 * lanes;
 }
 static inline int64_t sr_attention_region_backward(const sr_call *c) {
-    const int64_t w = sr_attention_width(c), lanes = SR_ATTENTION_LANES;
-    return 4 * sr_attention_padded(c->length) * w + 5 * w * lanes + 2 * SR_ATTENTION_KEYS * lanes +
-           4 * lanes;
+    const int64_t k = sr_attention_width(c, 0), v = sr_attention_width(c, 1),
+                  lanes = SR_ATTENTION_LANES;
+    return 2 * sr_attention_padded(c->length) * (k + v) + (3 * k + 2 * v) * lanes +
+           2 * SR_ATTENTION_KEYS * lanes + 4 * lanes;
 }
 /* Bytes of one thread's region when products run on bf16 matrix tiles: see attention_amx.h.
  * Everything is padded to 32 there. */
-static inline int64_t sr_attention_region_tiles(const sr_call *c, bool backward) {
-    const int64_t w = (c->attr.attention.head_dim + 31) / 32 * 32, lanes = SR_ATTENTION_LANES,
-                  tile = SR_ATTENTION_KEYS * lanes;
-    const int64_t keys = sr_attention_padded(sr_attention_past(c) + c->length);
-    int64_t bytes = 4 * keys * w + 6 * w * lanes + 6 * tile + 8 * lanes;
-    if (backward) bytes += 10 * keys * w + 6 * w * lanes + 8 * tile;
-    return bytes;
+static inline int64_t sr_attention_wide(const sr_call *c, int which) {
+    return (sr_attention_dim(c, which) + 31) / 32 * 32;
 }
-/* Linear attention: a state of the padded head dimension squared, six blocks of a chunk's rows, two
- * tiles of scores, a factor per token. */
+static inline int64_t sr_attention_region_tiles(const sr_call *c, bool backward) {
+    const int64_t k = sr_attention_wide(c, 0), v = sr_attention_wide(c, 1),
+                  lanes = SR_ATTENTION_LANES, tile = SR_ATTENTION_KEYS * lanes;
+    const int64_t keys = sr_attention_padded(sr_attention_past(c) + c->length);
+    if (!backward) return 2 * keys * (k + v) + (2 * k + 4 * v) * lanes + 6 * tile + 8 * lanes;
+    return keys * (8 * k + 6 * v) + (8 * k + 4 * v) * lanes + 14 * tile + 8 * lanes;
+}
+/* Linear attention: a state of padded keys by values, six blocks of a chunk's rows, two tiles of
+ * scores, a factor per token. */
 static inline int64_t sr_linear_region(const sr_call *c) {
-    const int64_t w = sr_attention_width(c), n = SR_LINEAR_CHUNK;
-    return w * w + 6 * w * n + 2 * n * n + n;
+    const int64_t n = SR_LINEAR_CHUNK;
+    return sr_attention_width(c, 0) * sr_attention_width(c, 1) + 6 * sr_attention_widest(c) * n +
+           2 * n * n + n;
 }
 
 #endif

@@ -23,6 +23,11 @@ typedef enum sr_map_kind {
 static inline bool sr_map_is_entrywise(sr_map_kind map) {
     return map >= SR_MAP_NONE && map <= SR_MAP_MINUS_EXP && map != SR_MAP_SOFTMAX;
 }
+/* What a norm divides its sum of squares by: stored, so that channels that are zero may be added to
+ * a norm without changing what it does. */
+static inline int64_t sr_norm_divisor(int64_t stored, int64_t channels) {
+    return stored > 0 ? stored : channels;
+}
 /* What a state decays by: nothing, one factor per head, one per key channel. */
 typedef enum sr_decay { SR_DECAY_NONE, SR_DECAY_HEAD, SR_DECAY_KEY } sr_decay;
 
@@ -39,9 +44,9 @@ typedef union sr_attr {
         int head_dim;
     } rope;
     struct {
-        int heads, kv_heads, head_dim;
-        int value_dim;
-        int64_t window; /* positions seen, the present one included; 0: all */
+        int heads, kv_heads;
+        int head_dim, value_dim; /* channels of q and k, of v and out, per head */
+        int64_t window;          /* positions seen, the present one included; 0: all */
         sr_map_kind map;
         double scale; /* of q.k */
     } attention;
@@ -79,7 +84,7 @@ typedef union sr_attr {
         int heads;
         bool centre; /* subtract the mean: LayerNorm, else RMSNorm */
         double epsilon;
-        int64_t divisor; /* of the sum of squares; 0: the channels of a head */
+        int64_t divisor; /* of the sum of squares; 0: the number of channels of a head */
     } head_norm;
     struct {
         int heads;

@@ -1,6 +1,6 @@
 /* feature_map: y = (A x + a) * (B x + b) for each head of a row, with one pair of affine maps for
  * all heads: the learned feature map of linear attention in MAD's layer library (Poli et al. 2024).
- */
+ * A and B are [features, channels of a head]; y has heads * features columns. */
 #include "op/feature_map.h"
 
 #include <inttypes.h>
@@ -14,18 +14,19 @@ static sartor_status check(sartor_context *ctx, sr_call *c) {
         return sr_fail(ctx, SARTOR_INVALID,
                        "feature_map: %" PRId64 " channels are not %" PRId64 " equal heads", cols,
                        heads);
-    const int64_t n = cols / heads;
-    SR_TRY(sr_expect_shape(ctx, "feature_map", "A", &c->in[SR_MAP_A], n, n));
-    SR_TRY(sr_expect_shape(ctx, "feature_map", "a", &c->in[SR_MAP_A_BIAS], 1, n));
-    SR_TRY(sr_expect_shape(ctx, "feature_map", "B", &c->in[SR_MAP_B], n, n));
-    SR_TRY(sr_expect_shape(ctx, "feature_map", "b", &c->in[SR_MAP_B_BIAS], 1, n));
-    sr_set_out(c, c->in[SR_MAP_X].rows, cols, SR_ACT);
+    const int64_t n = cols / heads, features = c->in[SR_MAP_A].rows;
+    if (features < 1) return sr_fail(ctx, SARTOR_INVALID, "feature_map: A has no rows");
+    SR_TRY(sr_expect_shape(ctx, "feature_map", "A", &c->in[SR_MAP_A], features, n));
+    SR_TRY(sr_expect_shape(ctx, "feature_map", "a", &c->in[SR_MAP_A_BIAS], 1, features));
+    SR_TRY(sr_expect_shape(ctx, "feature_map", "B", &c->in[SR_MAP_B], features, n));
+    SR_TRY(sr_expect_shape(ctx, "feature_map", "b", &c->in[SR_MAP_B_BIAS], 1, features));
+    sr_set_out(c, c->in[SR_MAP_X].rows, heads * features, SR_ACT);
     return SARTOR_OK;
 }
 
 static double flops(const sr_call *c) {
     return 4.0 * (double)c->in[SR_MAP_X].rows * (double)c->in[SR_MAP_X].cols *
-           (double)c->in[SR_MAP_A].cols;
+           (double)c->in[SR_MAP_A].rows;
 }
 
 static int64_t scratch(const sr_call *c, bool backward) {

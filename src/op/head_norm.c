@@ -1,7 +1,10 @@
 /* head_norm: the channels of every head normalised by themselves, y = (x - mean) * gain /
- * sqrt(mean((x - mean)^2) + epsilon) + bias: group normalisation (Wu & He 2018), or RMSNorm where
- * attr.head_norm.centre is false and mean stands for 0. Gain and bias have one entry per channel,
- * or per channel of a head, shared by the heads. */
+ * sqrt(sum((x - mean)^2) / divisor + epsilon) + bias: group normalisation (Wu & He 2018), or
+ * RMSNorm where attr.head_norm.centre is false and mean stands for 0. Gain and bias have one entry
+ * per channel, or per channel of a head, shared by the heads. The divisor is the number of channels
+ * of a head unless another is stored; the mean is always that of the channels there are. Without
+ * it, channels of zeros behind those of every head leave the other outputs as they were, bit by
+ * bit. */
 #include "op/head_norm.h"
 
 #include <inttypes.h>
@@ -15,6 +18,9 @@ static sartor_status check(sartor_context *ctx, sr_call *c) {
         return sr_fail(ctx, SARTOR_INVALID,
                        "head_norm: %" PRId64 " channels are no multiple of %" PRId64 " heads", cols,
                        heads);
+    if (c->attr.head_norm.divisor < 0)
+        return sr_fail(ctx, SARTOR_INVALID, "head_norm: the divisor %" PRId64 " is negative",
+                       c->attr.head_norm.divisor);
     if (c->in[1].cols != cols)
         SR_TRY(sr_expect_shape(ctx, "head_norm", "gain", &c->in[1], 1, cols / heads));
     SR_TRY(sr_expect_shape(ctx, "head_norm", "gain", &c->in[1], 1, c->in[1].cols));
@@ -35,7 +41,8 @@ static int64_t scratch(const sr_call *c, bool backward) {
 
 const sr_op sr_op_head_norm = {
     .name = "head_norm",
-    .summary = "y = (x - mean) gain / sqrt(mean((x - mean)^2) + epsilon) + bias, head by head",
+    .summary =
+        "y = (x - mean) gain / sqrt(sum((x - mean)^2) / divisor + epsilon) + bias, head by head",
     .inputs = "x gain [bias]",
     .n_in = 3,
     .parameters = 1u << 1 | 1u << 2,

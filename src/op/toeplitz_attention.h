@@ -28,17 +28,21 @@ static inline int64_t sr_toeplitz_lags(const sr_call *c) {
 static inline int64_t sr_toeplitz_span(const sr_call *c) {
     return sr_toeplitz_rounded(sr_toeplitz_lags(c), 16) + 2 * SR_TOEPLITZ_PAD;
 }
-/* Channels of a group, in whole vectors of any instruction set. */
-static inline int64_t sr_toeplitz_width(const sr_call *c) {
-    return sr_toeplitz_rounded(c->attr.attention.head_dim, 16);
+/* Channels of a head of q and k (which = 0), of v and y (1); in whole vectors of any instruction
+ * set. */
+static inline int sr_toeplitz_dim(const sr_call *c, int which) {
+    return which == 0 ? c->attr.attention.head_dim : c->attr.attention.value_dim;
+}
+static inline int64_t sr_toeplitz_width(const sr_call *c, int which) {
+    return sr_toeplitz_rounded(sr_toeplitz_dim(c, which), 16);
 }
 /* Floats of one thread's region. Forward: a tile each of keys, values, queries, outputs and scores.
  * Backward: queries, output gradients and query gradients of a sequence; tiles of keys (both ways),
  * values and their gradients; two of scores; the filter gradients of all groups. */
 static inline int64_t sr_toeplitz_region(const sr_call *c, bool backward) {
-    const int64_t w = sr_toeplitz_width(c), n = SR_TOEPLITZ_CHUNK;
-    if (!backward) return 4 * n * w + n * n;
-    return 3 * sr_toeplitz_rounded(c->length, n) * w + 5 * n * w + 2 * n * n +
+    const int64_t k = sr_toeplitz_width(c, 0), v = sr_toeplitz_width(c, 1), n = SR_TOEPLITZ_CHUNK;
+    if (!backward) return 2 * n * (k + v) + n * n;
+    return sr_toeplitz_rounded(c->length, n) * (2 * k + v) + n * (3 * k + 2 * v) + 2 * n * n +
            c->attr.attention.heads * sr_toeplitz_span(c);
 }
 

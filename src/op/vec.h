@@ -145,26 +145,57 @@ static inline void v_store(act *p, vf v) {
 #endif
 }
 
-/* The first n < VL elements; the other lanes are 0. */
-static inline vf v_load_n(const act *p, int n) {
-    act t[VL] = {0};
-    memcpy(t, p, (size_t)n * sizeof(act));
-    return v_load(t);
+/* The first n < VL elements; the other lanes are 0. Masks where there are: a detour over the stack
+ * waits for its own stores. */
+#if defined(__AVX512F__)
+static inline uint16_t v_first(int n) { return (uint16_t)((1u << n) - 1); }
+#elif defined(__AVX2__)
+static inline __m256i v_first(int n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-static inline void v_store_n(act *p, vf v, int n) {
-    act t[VL];
-    v_store(t, v);
-    memcpy(p, t, (size_t)n * sizeof(act));
-}
+#endif
 static inline vf v_loadf_n(const float *p, int n) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_maskz_loadu_ps(v_first(n), p);
+#elif defined(__AVX2__)
+    return (vf)_mm256_maskload_ps(p, v_first(n));
+#else
     float t[VL] = {0};
     memcpy(t, p, (size_t)n * sizeof(float));
     return v_loadf(t);
+#endif
 }
 static inline void v_storef_n(float *p, vf v, int n) {
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, v_first(n), (__m512)v);
+#elif defined(__AVX2__)
+    _mm256_maskstore_ps(p, v_first(n), (__m256)v);
+#else
     float t[VL];
     v_storef(t, v);
     memcpy(p, t, (size_t)n * sizeof(float));
+#endif
+}
+static inline vf v_load_n(const act *p, int n) {
+#if !defined(SR_ACT_BF16)
+    return v_loadf_n(p, n);
+#elif defined(__AVX512BW__)
+    const __m256i h = _mm256_maskz_loadu_epi16(v_first(n), p);
+    return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16);
+#else
+    act t[VL] = {0};
+    memcpy(t, p, (size_t)n * sizeof(act));
+    return v_load(t);
+#endif
+}
+static inline void v_store_n(act *p, vf v, int n) {
+#if !defined(SR_ACT_BF16)
+    v_storef_n(p, v, n);
+#else
+    act t[VL];
+    v_store(t, v);
+    memcpy(p, t, (size_t)n * sizeof(act));
+#endif
 }
 
 static inline vf v_select(vi mask, vf a, vf b) { /* mask lane all ones: a, zero: b */

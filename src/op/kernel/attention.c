@@ -11,8 +11,8 @@
 #endif
 
 static void load_both(const head *a, int64_t b, int kv, int64_t low, int64_t high) {
-    load_keys(a, 0, b, kv, low, high, a->k + low * a->width);
-    load_keys(a, 1, b, kv, low, high, a->v + low * a->width);
+    load_keys(a, 0, b, kv, low, high, a->k + low * a->width[0]);
+    load_keys(a, 1, b, kv, low, high, a->v + low * a->width[1]);
 }
 
 /* Queries t0 .. t0 + LANES - 1 of query head h. */
@@ -20,18 +20,18 @@ static void forward_tile(const head *a, ahead *next, int64_t b, int h, int64_t t
     const sr_call *c = a->c;
     const int64_t n = c->length - t0 < LANES ? c->length - t0 : LANES, row = b * c->length + t0;
     const int64_t q0 = a->past + t0, end = q0 + n;
-    float *q = work, *out = q + a->width * LANES, *s = out + a->width * LANES;
+    float *q = work, *out = q + a->width[0] * LANES, *s = out + a->width[1] * LANES;
     float *maxima = s + KEYS * LANES, *sums = maxima + LANES;
-    transpose_in(act_row(&c->in[0], row) + h * a->hd, c->in[0].stride, n, a->hd, a->scale, q,
-                 LANES);
+    transpose_in(act_row(&c->in[0], row) + h * a->dim[0], c->in[0].stride, n, a->dim[0], a->scale,
+                 q, LANES);
     for (int i = 0; i < LANES; i++) maxima[i] = HIDDEN, sums[i] = 0;
     bool begun = false;
     for (int64_t k0 = first_key(a, t0); k0 < end; k0 += KEYS) {
         const int64_t m = end - k0 < KEYS ? end - k0 : KEYS;
         const sight see = sight_of(q0 - k0, a->window);
-        fetch(next, a->hd);
-        product((m + ROWS - 1) / ROWS * ROWS, LANES, a->hd, a->k + k0 * a->width, a->width, q,
-                LANES, s, LANES, false);
+        fetch(next);
+        product((m + ROWS - 1) / ROWS * ROWS, LANES, a->dim[0], a->k + k0 * a->width[0],
+                a->width[0], q, LANES, s, LANES, false);
         if (a->map == SR_MAP_SOFTMAX) {
             vf shrink[2], most[2], sum[2];
             softmax_maxima(s, m, &see, maxima, shrink);
@@ -46,7 +46,7 @@ static void forward_tile(const head *a, ahead *next, int64_t b, int h, int64_t t
                     sum[v] += p;
                 }
             for (int v = 0; v < 2; v++) v_storef(sums + v * VL, sum[v]);
-            for (int64_t d = 0; begun && d < a->rows; d++)
+            for (int64_t d = 0; begun && d < a->rows[1]; d++)
                 for (int v = 0; v < 2; v++) {
                     float *p = out + d * LANES + v * VL;
                     v_storef(p, v_loadf(p) * shrink[v]);
@@ -54,8 +54,9 @@ static void forward_tile(const head *a, ahead *next, int64_t b, int h, int64_t t
         } else {
             map_tile(s, m, &see, a->map);
         }
-        fetch(next, a->hd);
-        product_t(a->rows, LANES, m, a->v + k0 * a->width, a->width, s, LANES, out, LANES, begun);
+        fetch(next);
+        product_t(a->rows[1], LANES, m, a->v + k0 * a->width[1], a->width[1], s, LANES, out, LANES,
+                  begun);
         begun = true;
     }
     finish_forward(a, b, h, t0, out, maxima, sums, 1);
@@ -112,7 +113,7 @@ void SR_KERNEL(attention_forward)(const sr_call *c) {
 }
 
 typedef struct gradients {
-    float *dk, *dv; /* [keys][width], sums over the query heads of the group */
+    float *dk, *dv; /* like keys and values: sums over the query heads of the group */
     float *work;
 } gradients;
 
@@ -121,25 +122,25 @@ static void backward_tile(const head *a, const gradients *g, ahead *next, int64_
                           int64_t t0) {
     const sr_call *c = a->c;
     const int64_t n = c->length - t0 < LANES ? c->length - t0 : LANES, row = b * c->length + t0;
-    const int64_t block = a->width * LANES, end = t0 + LANES;
-    const int col = h * a->hd;
-    float *qt = g->work, *dot = qt + block, *q = dot + block, *dout = q + block, *dq = dout + block,
-          *s = dq + block, *ds = s + KEYS * LANES, *statistic = ds + KEYS * LANES,
-          *total = statistic + LANES;
-    const act *from = act_row(&c->in[0], row) + col, *dy = act_row(&c->dout, row) + col;
-    transpose_in(from, c->in[0].stride, n, a->hd, a->scale, qt, LANES);
-    transpose_in(dy, c->dout.stride, n, a->hd, 1, dot, LANES);
-    copy_in(from, c->in[0].stride, n, a->hd, (float)c->attr.attention.scale, q, a->width, LANES);
-    copy_in(dy, c->dout.stride, n, a->hd, 1, dout, a->width, LANES);
+    const int64_t kw = a->width[0], vw = a->width[1], end = t0 + LANES;
+    const int kd = a->dim[0], vd = a->dim[1], col = h * kd;
+    float *qt = g->work, *dot = qt + kw * LANES, *q = dot + vw * LANES, *dout = q + kw * LANES,
+          *dq = dout + vw * LANES, *s = dq + kw * LANES, *ds = s + KEYS * LANES,
+          *statistic = ds + KEYS * LANES, *total = statistic + LANES;
+    const act *from = act_row(&c->in[0], row) + col, *dy = act_row(&c->dout, row) + h * vd;
+    transpose_in(from, c->in[0].stride, n, kd, a->scale, qt, LANES);
+    transpose_in(dy, c->dout.stride, n, vd, 1, dot, LANES);
+    copy_in(from, c->in[0].stride, n, kd, (float)c->attr.attention.scale, q, kw, LANES);
+    copy_in(dy, c->dout.stride, n, vd, 1, dout, vw, LANES);
     query_statistics(a, b, h, t0, statistic, total);
     bool begun = false;
     for (int64_t k0 = first_key(a, t0) / ROWS * ROWS; k0 < end; k0 += KEYS) {
         const int64_t m = end - k0 < KEYS ? end - k0 : KEYS;
         const sight see = sight_of(t0 - k0, a->window);
-        const float *k = a->k + k0 * a->width, *v = a->v + k0 * a->width;
-        fetch(next, a->hd);
-        product(m, LANES, a->hd, k, a->width, qt, LANES, s, LANES, false);
-        product(m, LANES, a->hd, v, a->width, dot, LANES, ds, LANES, false);
+        const float *k = a->k + k0 * kw, *v = a->v + k0 * vw;
+        fetch(next);
+        product(m, LANES, kd, k, kw, qt, LANES, s, LANES, false);
+        product(m, LANES, vd, v, vw, dot, LANES, ds, LANES, false);
         for (int64_t j = 0; j < m; j++) {
             const bool all = sees_all(&see, j);
             for (int l = 0; l < 2; l++) {
@@ -156,15 +157,14 @@ static void backward_tile(const head *a, const gradients *g, ahead *next, int64_
                 v_storef(dp, gradient);
             }
         }
-        fetch(next, a->hd);
-        product_t(a->rows, LANES, m, k, a->width, ds, LANES, dq, LANES, begun);
-        product(m, a->width, LANES, ds, LANES, q, a->width, g->dk + k0 * a->width, a->width, true);
-        product(m, a->width, LANES, s, LANES, dout, a->width, g->dv + k0 * a->width, a->width,
-                true);
+        fetch(next);
+        product_t(a->rows[0], LANES, m, k, kw, ds, LANES, dq, LANES, begun);
+        product(m, kw, LANES, ds, LANES, q, kw, g->dk + k0 * kw, kw, true);
+        product(m, vw, LANES, s, LANES, dout, vw, g->dv + k0 * vw, vw, true);
         begun = true;
     }
     if (c->din[0].view.data != NULL)
-        transpose_out(dq, LANES, n, a->hd, (float)c->attr.attention.scale,
+        transpose_out(dq, LANES, n, kd, (float)c->attr.attention.scale,
                       act_row(&c->din[0].view, row) + col, c->din[0].view.stride, c->din[0].add);
 }
 
@@ -181,8 +181,8 @@ void SR_KERNEL(attention_backward)(const sr_call *c) {
         head a = head_of(c);
         place_keys(&a,
                    (float *)c->scratch + omp_get_thread_num() * sr_attention_region_backward(c));
-        const int64_t block = sr_attention_padded(a.keys) * a.width;
-        gradients g = {a.work, a.work + block, a.work + 2 * block};
+        const int64_t rows = sr_attention_padded(a.keys), block = rows * (a.width[0] + a.width[1]);
+        gradients g = {a.work, a.work + rows * a.width[0], a.work + block};
         int64_t low, high;
         sr_share(c->batch * KV, 1, &low, &high);
         for (int64_t item = low; item < high; item++) {
@@ -190,17 +190,19 @@ void SR_KERNEL(attention_backward)(const sr_call *c) {
             const int kv = (int)(item % KV);
             load_both(&a, b, kv, 0, a.keys);
             end_keys(&a);
-            memset(g.dk, 0, (size_t)block * 2 * sizeof(float));
+            memset(g.dk, 0, (size_t)block * sizeof(float));
             for (int h = kv * a.group; h < (kv + 1) * a.group; h++) {
                 ahead next = look_ahead(&a, b, h, true);
                 for (int64_t t = 0; t < c->length; t += LANES)
                     backward_tile(&a, &g, &next, b, h, t);
             }
-            for (int i = 1; i < 3; i++)
-                if (c->din[i].view.data != NULL)
-                    copy_out(i == 1 ? g.dk : g.dv, a.width, c->length, a.hd, 1,
-                             act_row(&c->din[i].view, b * c->length) + kv * a.hd,
-                             c->din[i].view.stride, c->din[i].add);
+            for (int i = 0; i < 2; i++) {
+                const sr_grad *to = &c->din[1 + i];
+                if (to->view.data != NULL)
+                    copy_out(i == 0 ? g.dk : g.dv, a.width[i], c->length, a.dim[i], 1,
+                             act_row(&to->view, b * c->length) + kv * a.dim[i], to->view.stride,
+                             to->add);
+            }
         }
     }
 }

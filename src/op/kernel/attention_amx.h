@@ -12,17 +12,17 @@
 /* The scratch of one thread. */
 typedef struct tiles {
     head h;
-    int64_t wide;   /* head dimension padded to 32 */
+    int64_t kw, vw; /* channels of keys and of values padded to 32 */
     int64_t stride; /* keys padded: row length of transposed keys */
-    bf16 *k, *v;    /* [keys][wide]; v backward only */
-    bf16 *across;   /* [wide][stride]: values forward, keys backward */
-    float *dk, *dv; /* [keys][wide] */
-    bf16 *qt, *dot; /* queries, output gradients: [wide / 2][LANES] pairs */
-    bf16 *q, *dout; /* the same, pairs of queries: [LANES / 2][wide] pairs */
+    bf16 *k, *v;    /* [keys][kw], [keys][vw]; v backward only */
+    bf16 *across;   /* [vw][stride] values forward, [kw][stride] keys backward */
+    float *dk, *dv; /* [keys][kw], [keys][vw] */
+    bf16 *qt, *dot; /* queries, output gradients: [kw or vw / 2][LANES] pairs */
+    bf16 *q, *dout; /* the same, pairs of queries: [LANES / 2][kw or vw] pairs */
     float *s, *ds;  /* [KEYS][LANES] */
     bf16 *p, *g;    /* weights and score gradients: [KEYS][LANES] */
     bf16 *paired;   /* forward weights, backward score gradients: [KEYS / 2][LANES] pairs */
-    float *out;     /* output or query gradient: [wide][LANES] */
+    float *out;     /* output [vw][LANES], or query gradient [kw][LANES] */
     float *row[2];  /* [LANES]: maxima and sums, or statistics and totals */
 } tiles;
 
@@ -35,26 +35,26 @@ static inline void *take(char **at, int64_t elements, size_t size) {
 /* Lays a thread's scratch out from `at`; sizes: sr_attention_region_tiles(). */
 static inline tiles tiles_of(const sr_call *c, char *at, bool backward) {
     tiles t = {.h = head_of(c)};
-    t.h.rows = 0;
-    t.wide = (t.h.hd + 31) / 32 * 32;
+    t.kw = sr_attention_wide(c, 0);
+    t.vw = sr_attention_wide(c, 1);
     t.stride = sr_attention_padded(t.h.keys);
-    t.k = take(&at, t.stride * t.wide, sizeof(bf16));
-    t.across = take(&at, t.stride * t.wide, sizeof(bf16));
+    t.k = take(&at, t.stride * t.kw, sizeof(bf16));
+    t.across = take(&at, t.stride * (backward ? t.kw : t.vw), sizeof(bf16));
     if (backward) {
-        t.v = take(&at, t.stride * t.wide, sizeof(bf16));
-        t.dk = take(&at, t.stride * t.wide, sizeof(float));
-        t.dv = take(&at, t.stride * t.wide, sizeof(float));
-        t.dot = take(&at, t.wide * LANES, sizeof(bf16));
-        t.q = take(&at, t.wide * LANES, sizeof(bf16));
-        t.dout = take(&at, t.wide * LANES, sizeof(bf16));
+        t.v = take(&at, t.stride * t.vw, sizeof(bf16));
+        t.dk = take(&at, t.stride * t.kw, sizeof(float));
+        t.dv = take(&at, t.stride * t.vw, sizeof(float));
+        t.dot = take(&at, t.vw * LANES, sizeof(bf16));
+        t.q = take(&at, t.kw * LANES, sizeof(bf16));
+        t.dout = take(&at, t.vw * LANES, sizeof(bf16));
         t.ds = take(&at, KEYS * LANES, sizeof(float));
         t.p = take(&at, KEYS * LANES, sizeof(bf16));
         t.g = take(&at, KEYS * LANES, sizeof(bf16));
     }
-    t.qt = take(&at, t.wide * LANES, sizeof(bf16));
+    t.qt = take(&at, t.kw * LANES, sizeof(bf16));
     t.s = take(&at, KEYS * LANES, sizeof(float));
     t.paired = take(&at, KEYS * LANES, sizeof(bf16));
-    t.out = take(&at, t.wide * LANES, sizeof(float));
+    t.out = take(&at, (backward ? t.kw : t.vw) * LANES, sizeof(float));
     for (int i = 0; i < 2; i++) t.row[i] = take(&at, LANES, sizeof(float));
     return t;
 }
@@ -117,23 +117,25 @@ static inline __m512i load_32(const bf16 *x, int64_t n) {
 /* Elements d .. d + 31 of key or value n; zeros after the last key. */
 static inline __m512i key_32(const head *a, int which, int64_t b, int kv, int64_t n, int64_t d) {
     const sr_call *c = a->c;
+    const int dim = a->dim[which];
     if (n >= a->keys) return _mm512_setzero_si512();
     if (n >= a->past)
-        return load_32(act_row(&c->in[1 + which], b * c->length + n - a->past) + kv * a->hd + d,
-                       a->hd - d);
+        return load_32(act_row(&c->in[1 + which], b * c->length + n - a->past) + kv * dim + d,
+                       dim - d);
     const sr_state *s = &c->state[which];
     float x[32] __attribute__((aligned(64)));
-    copy_past(s, b * s->capacity + (c->position - a->past + n) % s->capacity, kv * a->hd + (int)d,
-              a->hd - d < 32 ? a->hd - (int)d : 32, x, 32);
+    copy_past(s, b * s->capacity + (c->position - a->past + n) % s->capacity, kv * dim + (int)d,
+              dim - d < 32 ? dim - (int)d : 32, x, 32);
     return (__m512i)_mm512_cvtne2ps_pbh(_mm512_load_ps(x + 16), _mm512_load_ps(x));
 }
 
-/* Keys or values [low, high), low a multiple of 32, rows of `wide`. */
+/* Keys or values [low, high), low a multiple of 32, rows of their padded width. */
 static inline void tile_rows(const tiles *t, int which, int64_t b, int kv, int64_t low,
                              int64_t high, bf16 *to) {
+    const int64_t wide = which == 0 ? t->kw : t->vw;
     for (int64_t n = low; n < high; n++)
-        for (int64_t d = 0; d < t->wide; d += 32)
-            _mm512_storeu_si512(to + n * t->wide + d, key_32(&t->h, which, b, kv, n, d));
+        for (int64_t d = 0; d < wide; d += 32)
+            _mm512_storeu_si512(to + n * wide + d, key_32(&t->h, which, b, kv, n, d));
 }
 
 /* The same across: to[d][n]. Pairs of elements are transposed as 32-bit lanes, then taken apart. */
@@ -143,8 +145,9 @@ static inline void tile_across(const tiles *t, int which, int64_t b, int kv, int
     for (int i = 0; i < 32; i++)
         index[0][i] = (uint16_t)(2 * i), index[1][i] = (uint16_t)(2 * i + 1);
     const __m512i even = _mm512_loadu_si512(index[0]), odd = _mm512_loadu_si512(index[1]);
+    const int64_t wide = which == 0 ? t->kw : t->vw;
     for (int64_t n = low; n < high; n += 32)
-        for (int64_t d = 0; d < t->wide; d += 32) {
+        for (int64_t d = 0; d < wide; d += 32) {
             vf x[VL], y[VL];
             for (int i = 0; i < VL; i++) {
                 x[i] = (vf)key_32(&t->h, which, b, kv, n + i, d);
@@ -162,29 +165,30 @@ static inline void tile_across(const tiles *t, int which, int64_t b, int kv, int
         }
 }
 
-/* n queries as lanes, pairs of elements: to[d / 2][query][d % 2]. */
-static inline void tile_lanes(const tiles *t, const bf16 *x, int64_t xs, int64_t n, bf16 *to) {
+/* n queries of `dim` channels as lanes, pairs of elements: to[d / 2][query][d % 2]. */
+static inline void tile_lanes(const bf16 *x, int64_t xs, int64_t n, int64_t dim, bf16 *to) {
     for (int64_t r = 0; r < LANES; r += VL)
-        for (int64_t d = 0; d < t->wide; d += 32) {
+        for (int64_t d = 0; d < dim; d += 32) {
             vf v[VL];
             for (int i = 0; i < VL; i++)
-                v[i] = r + i < n ? (vf)load_32(x + (r + i) * xs + d, t->h.hd - d) : v_set(0);
+                v[i] = r + i < n ? (vf)load_32(x + (r + i) * xs + d, dim - d) : v_set(0);
             v_transpose(v);
             for (int i = 0; i < VL; i++) v_storef((float *)to + (d / 2 + i) * LANES + r, v[i]);
         }
 }
 
-/* n queries as rows, pairs of queries: to[query / 2][d][query % 2]. */
-static inline void tile_pairs(const tiles *t, const bf16 *x, int64_t xs, int64_t n, bf16 *to) {
+/* n queries as rows of `wide`, pairs of queries: to[query / 2][d][query % 2]. */
+static inline void tile_pairs(const bf16 *x, int64_t xs, int64_t n, int64_t dim, int64_t wide,
+                              bf16 *to) {
     for (int64_t i = 0; i < LANES; i += 2)
-        for (int64_t d = 0; d < t->wide; d += VL) {
-            const int64_t left = t->h.hd - d;
+        for (int64_t d = 0; d < wide; d += VL) {
+            const int64_t left = dim - d;
             const __mmask16 mask = left >= VL ? 0xffff : left <= 0 ? 0 : (1u << left) - 1;
             const __mmask16 first = i < n ? mask : 0, second = i + 1 < n ? mask : 0;
             __m512i a = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first, x + i * xs + d));
             __m512i b =
                 _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(second, x + (i + 1) * xs + d));
-            _mm512_storeu_si512(to + (i / 2 * t->wide + d) * 2,
+            _mm512_storeu_si512(to + (i / 2 * wide + d) * 2,
                                 _mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
         }
 }
@@ -210,19 +214,19 @@ static void forward_tiled(const tiles *t, ahead *next, int64_t b, int h, int64_t
     const head *a = &t->h;
     const sr_call *c = a->c;
     const int64_t n = c->length - t0 < LANES ? c->length - t0 : LANES, row = b * c->length + t0;
-    const int64_t q0 = a->past + t0, end = q0 + n, wide = t->wide;
+    const int64_t q0 = a->past + t0, end = q0 + n, kw = t->kw;
     const __m512i order = pair_order();
     float *maxima = t->row[0], *sums = t->row[1];
-    tile_lanes(t, act_row(&c->in[0], row) + h * a->hd, c->in[0].stride, n, t->qt);
+    tile_lanes(act_row(&c->in[0], row) + h * a->dim[0], c->in[0].stride, n, a->dim[0], t->qt);
     for (int i = 0; i < LANES; i++) maxima[i] = HIDDEN, sums[i] = 0;
     bool begun = false;
     for (int64_t k0 = first_key(a, t0) / 32 * 32; k0 < end; k0 += KEYS) {
         const int64_t m = end - k0 <= 32 ? 32 : KEYS;
         const sight see = sight_of(q0 - k0, a->window);
-        fetch(next, a->hd);
-        tile_product(m, LANES, wide / 32, t->k + k0 * wide, wide * 2, t->qt, LANES * 4, t->s,
-                     LANES * 4, false);
-        fetch(next, a->hd);
+        fetch(next);
+        tile_product(m, LANES, kw / 32, t->k + k0 * kw, kw * 2, t->qt, LANES * 4, t->s, LANES * 4,
+                     false);
+        fetch(next);
         if (a->map == SR_MAP_SOFTMAX) {
             vf shrink[2], most[2], sum[2];
             for (int v = 0; v < 2; v++) most[v] = v_loadf(maxima + v * VL);
@@ -242,7 +246,7 @@ static void forward_tiled(const tiles *t, ahead *next, int64_t b, int h, int64_t
                     store_paired(t->paired + j * LANES + v * 32, p, q, order);
                 }
             for (int v = 0; v < 2; v++) v_storef(sums + v * VL, sum[v]);
-            for (int64_t d = 0; begun && d < a->hd; d++)
+            for (int64_t d = 0; begun && d < a->dim[1]; d++)
                 for (int v = 0; v < 2; v++) {
                     float *p = t->out + d * LANES + v * VL;
                     v_storef(p, v_loadf(p) * shrink[v]);
@@ -258,7 +262,7 @@ static void forward_tiled(const tiles *t, ahead *next, int64_t b, int h, int64_t
                                  order);
                 }
         }
-        tile_product(wide, LANES, m / 32, t->across + k0, t->stride * 2, t->paired, LANES * 4,
+        tile_product(t->vw, LANES, m / 32, t->across + k0, t->stride * 2, t->paired, LANES * 4,
                      t->out, LANES * 4, begun);
         begun = true;
     }
@@ -310,25 +314,25 @@ static void backward_tiled(const tiles *t, ahead *next, int64_t b, int h, int64_
     const head *a = &t->h;
     const sr_call *c = a->c;
     const int64_t n = c->length - t0 < LANES ? c->length - t0 : LANES, row = b * c->length + t0;
-    const int64_t end = t0 + LANES, wide = t->wide;
-    const int col = h * a->hd;
+    const int64_t end = t0 + LANES, kw = t->kw, vw = t->vw;
+    const int kd = a->dim[0], vd = a->dim[1], col = h * kd;
     const __m512i order = pair_order();
-    const act *q = act_row(&c->in[0], row) + col, *dy = act_row(&c->dout, row) + col;
-    tile_lanes(t, q, c->in[0].stride, n, t->qt);
-    tile_lanes(t, dy, c->dout.stride, n, t->dot);
-    tile_pairs(t, q, c->in[0].stride, n, t->q);
-    tile_pairs(t, dy, c->dout.stride, n, t->dout);
+    const act *q = act_row(&c->in[0], row) + col, *dy = act_row(&c->dout, row) + h * vd;
+    tile_lanes(q, c->in[0].stride, n, kd, t->qt);
+    tile_lanes(dy, c->dout.stride, n, vd, t->dot);
+    tile_pairs(q, c->in[0].stride, n, kd, kw, t->q);
+    tile_pairs(dy, c->dout.stride, n, vd, vw, t->dout);
     query_statistics(a, b, h, t0, t->row[0], t->row[1]);
     bool begun = false;
     for (int64_t k0 = first_key(a, t0) / 32 * 32; k0 < end; k0 += KEYS) {
         const int64_t m = end - k0 <= 32 ? 32 : KEYS;
         const sight see = sight_of(t0 - k0, a->window);
-        fetch(next, a->hd);
-        tile_product(m, LANES, wide / 32, t->k + k0 * wide, wide * 2, t->qt, LANES * 4, t->s,
-                     LANES * 4, false);
-        tile_product(m, LANES, wide / 32, t->v + k0 * wide, wide * 2, t->dot, LANES * 4, t->ds,
-                     LANES * 4, false);
-        fetch(next, a->hd);
+        fetch(next);
+        tile_product(m, LANES, kw / 32, t->k + k0 * kw, kw * 2, t->qt, LANES * 4, t->s, LANES * 4,
+                     false);
+        tile_product(m, LANES, vw / 32, t->v + k0 * vw, vw * 2, t->dot, LANES * 4, t->ds, LANES * 4,
+                     false);
+        fetch(next);
         for (int64_t j = 0; j < m; j += 2) {
             const bool all = sees_all(&see, j) && sees_all(&see, j + 1);
             vf weight[2][2], gradient[2][2];
@@ -354,16 +358,14 @@ static void backward_tiled(const tiles *t, ahead *next, int64_t b, int h, int64_
             for (int l = 0; l < 2; l++)
                 store_paired(t->paired + j * LANES + l * 32, gradient[0][l], gradient[1][l], order);
         }
-        tile_product(wide, LANES, m / 32, t->across + k0, t->stride * 2, t->paired, LANES * 4,
-                     t->out, LANES * 4, begun);
-        tile_product(m, wide, 1, t->g, LANES * 2, t->q, wide * 4, t->dk + k0 * wide, wide * 4,
-                     true);
-        tile_product(m, wide, 1, t->p, LANES * 2, t->dout, wide * 4, t->dv + k0 * wide, wide * 4,
-                     true);
+        tile_product(kw, LANES, m / 32, t->across + k0, t->stride * 2, t->paired, LANES * 4, t->out,
+                     LANES * 4, begun);
+        tile_product(m, kw, 1, t->g, LANES * 2, t->q, kw * 4, t->dk + k0 * kw, kw * 4, true);
+        tile_product(m, vw, 1, t->p, LANES * 2, t->dout, vw * 4, t->dv + k0 * vw, vw * 4, true);
         begun = true;
     }
     if (c->din[0].view.data != NULL)
-        transpose_out(t->out, LANES, n, a->hd, (float)c->attr.attention.scale,
+        transpose_out(t->out, LANES, n, kd, (float)c->attr.attention.scale,
                       act_row(&c->din[0].view, row) + col, c->din[0].view.stride, c->din[0].add);
 }
 
@@ -374,7 +376,6 @@ static void backward_tiles(const sr_call *c) {
         const tiles t = tiles_of(
             c, (char *)c->scratch + omp_get_thread_num() * sr_attention_region_tiles(c, true),
             true);
-        const size_t bytes = (size_t)(t.stride * t.wide) * sizeof(float);
         int64_t low, high;
         sr_share(c->batch * KV, 1, &low, &high);
         tiles_begin();
@@ -384,18 +385,20 @@ static void backward_tiles(const sr_call *c) {
             tile_rows(&t, 0, b, kv, 0, t.stride, t.k);
             tile_rows(&t, 1, b, kv, 0, t.stride, t.v);
             tile_across(&t, 0, b, kv, 0, t.stride, t.across);
-            memset(t.dk, 0, bytes);
-            memset(t.dv, 0, bytes);
+            memset(t.dk, 0, (size_t)(t.stride * t.kw) * sizeof(float));
+            memset(t.dv, 0, (size_t)(t.stride * t.vw) * sizeof(float));
             for (int h = kv * t.h.group; h < (kv + 1) * t.h.group; h++) {
                 ahead next = look_ahead(&t.h, b, h, true);
                 for (int64_t i = 0; i < c->length; i += LANES) backward_tiled(&t, &next, b, h, i);
             }
-            for (int i = 1; i < 3; i++)
-                if (c->din[i].view.data != NULL)
-                    copy_out(i == 1 ? t.dk : t.dv, t.wide, c->length, t.h.hd,
-                             i == 1 ? (float)c->attr.attention.scale : 1,
-                             act_row(&c->din[i].view, b * c->length) + kv * t.h.hd,
-                             c->din[i].view.stride, c->din[i].add);
+            for (int i = 0; i < 2; i++) {
+                const sr_grad *to = &c->din[1 + i];
+                if (to->view.data != NULL)
+                    copy_out(i == 0 ? t.dk : t.dv, i == 0 ? t.kw : t.vw, c->length, t.h.dim[i],
+                             i == 0 ? (float)c->attr.attention.scale : 1,
+                             act_row(&to->view, b * c->length) + kv * t.h.dim[i], to->view.stride,
+                             to->add);
+            }
         }
         _tile_release();
     }

@@ -58,24 +58,24 @@ static inline void single_values(const float *p, const float *v, int64_t row, in
     }
 }
 
-/* Row n of the keys (which = 0) or values (1) of sequence b, all heads, each `width` long: whole
- * rows in order are what memory delivers fastest. */
+/* Row n of the keys (which = 0) or values (1) of sequence b, all heads, each padded: whole rows in
+ * order are what memory delivers fastest. */
 static inline void single_row(const head *a, int which, int64_t b, int64_t n, float *to) {
     const sr_call *c = a->c;
     const sr_state *s = &c->state[which];
-    const int KV = c->attr.attention.kv_heads;
+    const int KV = c->attr.attention.kv_heads, dim = a->dim[which];
+    const int64_t width = a->width[which];
     if (n >= a->past) {
         for (int kv = 0; kv < KV; kv++)
-            copy_in(act_row(&c->in[1 + which], b) + kv * a->hd, 0, 1, a->hd, 1, to + kv * a->width,
-                    a->width, 1);
+            copy_in(act_row(&c->in[1 + which], b) + kv * dim, 0, 1, dim, 1, to + kv * width, width,
+                    1);
         return;
     }
     const int64_t row = b * s->capacity + (c->position - a->past + n) % s->capacity;
-    if (a->width == a->hd)
-        copy_past(s, row, 0, KV * a->hd, to, KV * a->width);
+    if (width == dim)
+        copy_past(s, row, 0, KV * dim, to, KV * width);
     else
-        for (int kv = 0; kv < KV; kv++)
-            copy_past(s, row, kv * a->hd, a->hd, to + kv * a->width, a->width);
+        for (int kv = 0; kv < KV; kv++) copy_past(s, row, kv * dim, dim, to + kv * width, width);
 }
 
 /* Brings the part `share` of `of` of rows [low, high) nearer, while something else is computed. */
@@ -118,14 +118,15 @@ static inline float single_weights(float *s, int64_t m, float *maximum, float *t
 static void single_stretch(const head *a, int64_t b, int64_t low, int64_t high, float *work,
                            float *partial) {
     const sr_call *c = a->c;
-    const int H = c->attr.attention.heads;
-    const int64_t w = a->width, row = c->attr.attention.kv_heads * w;
-    float *rows = work, *q = rows + SINGLE * row, *s = q + H * w, *shrink = s + H * SINGLE;
+    const int H = c->attr.attention.heads, KV = c->attr.attention.kv_heads;
+    const int64_t w = a->width[0], vw = a->width[1], row = KV * w, v_row = KV * vw;
+    float *rows = work, *q = rows + SINGLE * (row > v_row ? row : v_row), *s = q + H * w,
+          *shrink = s + H * SINGLE;
     for (int h = 0; h < H; h++) {
-        copy_in(act_row(&c->in[0], b) + h * a->hd, 0, 1, a->hd, a->scale, q + h * w, w, 1);
-        float *sum = partial + h * (w + 16);
-        memset(sum, 0, (size_t)(w + 16) * sizeof(float));
-        sum[w] = HIDDEN;
+        copy_in(act_row(&c->in[0], b) + h * a->dim[0], 0, 1, a->dim[0], a->scale, q + h * w, w, 1);
+        float *sum = partial + h * (vw + 16);
+        memset(sum, 0, (size_t)(vw + 16) * sizeof(float));
+        sum[vw] = HIDDEN;
     }
     for (int64_t k0 = low; k0 < high; k0 += SINGLE) {
         const int64_t m = high - k0 < SINGLE ? high - k0 : SINGLE, end = k0 + m;
@@ -133,22 +134,22 @@ static void single_stretch(const head *a, int64_t b, int64_t low, int64_t high, 
         for (int64_t n = 0; n < m; n++) single_row(a, 0, b, k0 + n, rows + n * row);
         memset(rows + m * row, 0, (size_t)((vectors - m) * row) * sizeof(float));
         for (int h = 0; h < H; h++) {
-            float *sh = s + h * SINGLE, *sum = partial + h * (w + 16);
+            float *sh = s + h * SINGLE, *sum = partial + h * (vw + 16);
             single_fetch(a, 1, b, k0, end, h, H);
             single_scores(q + h * w, rows + h / a->group * w, row, w, vectors, sh);
             if (a->map == SR_MAP_SOFTMAX) {
-                shrink[h] = single_weights(sh, m, &sum[w], &sum[w + 1]);
+                shrink[h] = single_weights(sh, m, &sum[vw], &sum[vw + 1]);
                 continue;
             }
             shrink[h] = 1;
             for (int64_t j = 0; j < vectors; j += VL)
                 v_storef(sh + j, map_score(a->map, v_loadf(sh + j)));
         }
-        for (int64_t n = 0; n < m; n++) single_row(a, 1, b, k0 + n, rows + n * row);
+        for (int64_t n = 0; n < m; n++) single_row(a, 1, b, k0 + n, rows + n * v_row);
         for (int h = 0; h < H; h++) {
             single_fetch(a, 0, b, end, end + SINGLE, h, H);
-            single_values(s + h * SINGLE, rows + h / a->group * w, row, w, m, shrink[h],
-                          partial + h * (w + 16));
+            single_values(s + h * SINGLE, rows + h / a->group * vw, v_row, vw, m, shrink[h],
+                          partial + h * (vw + 16));
         }
     }
 }
@@ -157,7 +158,7 @@ static void single_stretch(const head *a, int64_t b, int64_t low, int64_t high, 
 static void single_join(const head *a, int64_t b, int h, int64_t stretches, const float *partial,
                         float *work) {
     const sr_call *c = a->c;
-    const int64_t w = a->width, step = sr_attention_partial(c);
+    const int64_t w = a->width[1], step = sr_attention_partial(c);
     float most = HIDDEN, total = 0;
     partial += h * (w + 16);
     for (int64_t i = 0; i < stretches; i++)
@@ -171,7 +172,7 @@ static void single_join(const head *a, int64_t b, int h, int64_t stretches, cons
             v_storef(work + d, v_loadf(work + d) + v_loadf(sum + d) * factor);
     }
     if (a->map != SR_MAP_SOFTMAX) total = (float)(c->position + 1);
-    copy_out(work, w, 1, a->hd, 1 / total, act_row(&c->out, b) + h * a->hd, 0, false);
+    copy_out(work, w, 1, a->dim[1], 1 / total, act_row(&c->out, b) + h * a->dim[1], 0, false);
     if (c->saved != NULL && a->map == SR_MAP_SOFTMAX)
         ((float *)c->saved)[b * c->attr.attention.heads + h] = most + log2f(total);
 }

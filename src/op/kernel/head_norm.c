@@ -5,10 +5,19 @@
 /* One token's heads [first, first + count), count <= VL. */
 typedef struct group {
     int64_t n, first;
+    float divisor;
     int count;
     bool per_channel;
 } group;
 
+static group group_of(const sr_call *c, int64_t first) {
+    const int64_t heads = c->attr.head_norm.heads;
+    return (group){.n = sr_head_norm_width(c),
+                   .first = first,
+                   .divisor = (float)sr_head_norm_divisor(c),
+                   .count = heads - first < VL ? (int)(heads - first) : VL,
+                   .per_channel = c->in[1].cols == c->in[0].cols};
+}
 static int64_t from_of(const group *g, int i) { return (g->first + i) * g->n; }
 static int64_t gain_from(const group *g, int i) { return g->per_channel ? from_of(g, i) : 0; }
 SR_INLINE int lanes_at(const group *g, int64_t j) { return g->n - j < VL ? (int)(g->n - j) : VL; }
@@ -22,7 +31,7 @@ SR_INLINE vf centred(const act *x, float mean, int n) {
 
 static void moments(const group *g, bool centre, float epsilon, const act *x, float *inverse,
                     float *mean) {
-    const float per = 1 / (float)g->n;
+    const float per = 1 / (float)g->n, per_square = 1 / g->divisor;
     vf sums[VL];
     for (int i = 0; i < g->count; i++) {
         sums[i] = v_set(0);
@@ -39,7 +48,7 @@ static void moments(const group *g, bool centre, float epsilon, const act *x, fl
         }
     }
     lane_sums(sums, g->count, inverse);
-    for (int i = 0; i < g->count; i++) inverse[i] = 1 / sqrtf(inverse[i] * per + epsilon);
+    for (int i = 0; i < g->count; i++) inverse[i] = 1 / sqrtf(inverse[i] * per_square + epsilon);
 }
 
 void SR_KERNEL(head_norm_forward)(const sr_call *c) {
@@ -52,8 +61,7 @@ void SR_KERNEL(head_norm_forward)(const sr_call *c) {
         sr_share(c->in[0].rows, 1, &low, &high);
         for (int64_t r = low; r < high; r++)
             for (int64_t first = 0; first < heads; first += VL) {
-                const group g = {n, first, heads - first < VL ? (int)(heads - first) : VL,
-                                 c->in[1].cols == c->in[0].cols};
+                const group g = group_of(c, first);
                 const act *x = act_row(&c->in[0], r);
                 act *y = act_row(&c->out, r);
                 float inverse[VL], mean[VL];
@@ -80,9 +88,9 @@ static void backward_group(const sr_call *c, const group *g, int64_t r, const fl
                            float *dgain, float *dbias) {
     const float *gain = real_row(&c->in[1], 0);
     const act *x = act_row(&c->in[0], r), *dy = act_row(&c->dout, r);
-    const float per = 1 / (float)g->n;
+    const float per = 1 / (float)g->n, per_square = 1 / g->divisor;
     vf sums[2][VL];
-    float mean_u[VL], mean_zu[VL];
+    float sum_u[VL], sum_zu[VL];
     for (int i = 0; i < g->count; i++) {
         const float inverse = kept[i * SR_HEAD_NORM_SAVES], mean = kept[i * SR_HEAD_NORM_SAVES + 1];
         sums[0][i] = sums[1][i] = v_set(0);
@@ -99,12 +107,12 @@ static void backward_group(const sr_call *c, const group *g, int64_t r, const fl
     }
     if (c->din[0].view.data == NULL) return;
     act *dx = act_row(&c->din[0].view, r);
-    lane_sums(sums[0], g->count, mean_u);
-    lane_sums(sums[1], g->count, mean_zu);
+    lane_sums(sums[0], g->count, sum_u);
+    lane_sums(sums[1], g->count, sum_zu);
     for (int i = 0; i < g->count; i++) {
         const float inverse = kept[i * SR_HEAD_NORM_SAVES], mean = kept[i * SR_HEAD_NORM_SAVES + 1],
-                    shift = c->attr.head_norm.centre ? mean_u[i] * per : 0,
-                    along = mean_zu[i] * per;
+                    shift = c->attr.head_norm.centre ? sum_u[i] * per : 0,
+                    along = sum_zu[i] * per_square;
         for (int64_t j = 0; j < g->n; j += VL) {
             const int m = lanes_at(g, j);
             const int64_t at = from_of(g, i) + j;
@@ -128,9 +136,7 @@ void SR_KERNEL(head_norm_backward)(const sr_call *c) {
         used = omp_get_num_threads();
         for (int64_t r = low; r < high; r++)
             for (int64_t first = 0; first < heads; first += VL) {
-                const group g = {sr_head_norm_width(c), first,
-                                 heads - first < VL ? (int)(heads - first) : VL,
-                                 cols == c->in[0].cols};
+                const group g = group_of(c, first);
                 backward_group(c, &g, r,
                                (const float *)c->saved + (r * heads + first) * SR_HEAD_NORM_SAVES,
                                partial, partial + cols);

@@ -104,10 +104,12 @@ static inline void transpose_in(const act *x, int64_t xs, int64_t rows, int64_t 
         for (int64_t j = 0; j < cols; j += VL) {
             vf v[VL];
             const int n = cols - j < VL ? (int)(cols - j) : VL;
-            for (int i = 0; i < VL; i++)
-                v[i] = r + i >= rows ? v_set(0)
-                       : n == VL     ? v_load(x + (r + i) * xs + j) * scale
-                                     : v_load_n(x + (r + i) * xs + j, n) * scale;
+            if (n == VL)
+                for (int i = 0; i < VL; i++)
+                    v[i] = r + i < rows ? v_load(x + (r + i) * xs + j) * scale : v_set(0);
+            else
+                for (int i = 0; i < VL; i++)
+                    v[i] = r + i < rows ? v_load_n(x + (r + i) * xs + j, n) * scale : v_set(0);
             v_transpose(v);
             for (int i = 0; i < VL; i++) v_storef(y + (j + i) * lanes + r, v[i]);
         }
@@ -123,13 +125,12 @@ static inline void transpose_out(const float *x, int64_t lanes, int64_t rows, in
             const int m = rows - r < VL ? (int)(rows - r) : VL;
             for (int i = 0; i < VL; i++) v[i] = v_loadf(x + (j + i) * lanes + r) * scale;
             v_transpose(v);
-            for (int i = 0; i < m; i++) {
-                act *to = y + (r + i) * ys + j;
-                if (n == VL)
-                    v_store(to, add ? v_load(to) + v[i] : v[i]);
-                else
+            act *to = y + r * ys + j;
+            if (n == VL)
+                for (int i = 0; i < m; i++, to += ys) v_store(to, add ? v_load(to) + v[i] : v[i]);
+            else
+                for (int i = 0; i < m; i++, to += ys)
                     v_store_n(to, add ? v_load_n(to, n) + v[i] : v[i], n);
-            }
         }
 }
 

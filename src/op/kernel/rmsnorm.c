@@ -1,10 +1,14 @@
-/* rmsnorm: two passes over a row that fits the first-level cache. */
-#include "op/vec.h"
+/* rmsnorm: two passes over a row that fits the first-level cache. Lane i of a sum has the columns
+ * i, i + VL ..., also those behind the last whole vector, so that zeros behind a row change
+ * nothing. */
+#include "op/kernel/lanes.h"
 
 void SR_KERNEL(rmsnorm_forward)(const sr_call *c) {
     const float *gain = real_row(&c->in[1], 0);
     const int64_t d = c->in[0].cols, dv = d / VL * VL;
-    const float epsilon = (float)c->attr.norm.epsilon;
+    const int rest = (int)(d - dv);
+    const float epsilon = (float)c->attr.norm.epsilon,
+                divisor = (float)sr_norm_divisor(c->attr.norm.divisor, d);
 #pragma omp parallel num_threads(c->threads)
     {
         int64_t low, high;
@@ -14,12 +18,16 @@ void SR_KERNEL(rmsnorm_forward)(const sr_call *c) {
             act *y = act_row(&c->out, r);
             vf sums = {0};
             for (int64_t j = 0; j < dv; j += VL) sums += v_loadf(x + j) * v_loadf(x + j);
-            float sum = v_sum(sums);
-            for (int64_t j = dv; j < d; j++) sum += x[j] * x[j];
-            float inverse = 1 / sqrtf(sum / (float)d + epsilon);
+            if (dv < d) {
+                const vf v = v_loadf_n(x + dv, rest);
+                sums += v * v;
+            }
+            float inverse = 1 / sqrtf(v_sum(sums) / divisor + epsilon);
             for (int64_t j = 0; j < dv; j += VL)
                 v_store(y + j, v_loadf(x + j) * inverse * v_loadf(gain + j));
-            for (int64_t j = dv; j < d; j++) a_set(y + j, x[j] * inverse * gain[j]);
+            if (dv < d)
+                v_store_n(y + dv, v_loadf_n(x + dv, rest) * inverse * v_loadf_n(gain + dv, rest),
+                          rest);
             if (c->saved != NULL) ((float *)c->saved)[r] = inverse;
         }
     }
@@ -28,6 +36,8 @@ void SR_KERNEL(rmsnorm_forward)(const sr_call *c) {
 void SR_KERNEL(rmsnorm_backward)(const sr_call *c) {
     const float *gain = real_row(&c->in[1], 0);
     const int64_t d = c->in[0].cols, dv = d / VL * VL, width = (d + 15) / 16 * 16;
+    const float divisor = (float)sr_norm_divisor(c->attr.norm.divisor, d);
+    const int rest = (int)(d - dv);
     const bool want_x = c->din[0].view.data != NULL, add_x = c->din[0].add;
     int used = 1;
 #pragma omp parallel num_threads(c->threads)
@@ -48,20 +58,21 @@ void SR_KERNEL(rmsnorm_backward)(const sr_call *c) {
                 dots += xs * g * v_loadf(gain + j);
                 v_storef(dgain + j, v_loadf(dgain + j) + g * xs * s);
             }
-            float dot = v_sum(dots);
-            for (int64_t j = dv; j < d; j++) {
-                dot += x[j] * a_get(dy + j) * gain[j];
-                dgain[j] += a_get(dy + j) * x[j] * s;
+            if (dv < d) { /* there is room for a whole vector of dgain */
+                const vf xs = v_loadf_n(x + dv, rest), g = v_load_n(dy + dv, rest);
+                dots += xs * g * v_loadf_n(gain + dv, rest);
+                v_storef(dgain + dv, v_loadf(dgain + dv) + g * xs * s);
             }
             if (!want_x) continue;
-            float *dx = real_row(&c->din[0].view, r), k = s * s * s * dot / (float)d;
+            float *dx = real_row(&c->din[0].view, r), k = s * s * s * v_sum(dots) / divisor;
             for (int64_t j = 0; j < dv; j += VL) {
                 vf g = v_load(dy + j) * v_loadf(gain + j) * s - v_loadf(x + j) * k;
                 v_storef(dx + j, add_x ? v_loadf(dx + j) + g : g);
             }
-            for (int64_t j = dv; j < d; j++) {
-                float g = a_get(dy + j) * gain[j] * s - x[j] * k;
-                dx[j] = add_x ? dx[j] + g : g;
+            if (dv < d) {
+                const vf g = v_load_n(dy + dv, rest) * v_loadf_n(gain + dv, rest) * s -
+                             v_loadf_n(x + dv, rest) * k;
+                real_give(dx + dv, add_x, g, rest);
             }
         }
     }

@@ -12,11 +12,11 @@ enum { CHUNK = SR_TOEPLITZ_CHUNK, PAD = SR_TOEPLITZ_PAD };
 
 typedef struct head {
     const sr_call *c;
-    int hd;
-    int64_t width, rows; /* head dimension padded to vectors, and to ROWS */
+    int dim[2];                /* channels of queries and keys (0), of values and outputs (1) */
+    int64_t width[2], rows[2]; /* padded to vectors, and to ROWS */
     int64_t past, lags, span;
     const float *h; /* the table's row of this head */
-    int64_t b, column;
+    int64_t b, column[2];
 } head;
 
 /* Where lag 0 lies in a row of the table, which runs backwards in time when reversed. */
@@ -38,33 +38,38 @@ static void fill_table(const sr_call *c, bool reversed) {
 
 /* Pair `item` of batch x heads. */
 static head head_of(const sr_call *c, int64_t item) {
-    const int H = c->attr.attention.heads, hd = c->attr.attention.head_dim;
+    const int H = c->attr.attention.heads;
     const int64_t span = sr_toeplitz_span(c);
-    return (head){.c = c,
-                  .hd = hd,
-                  .width = sr_toeplitz_width(c),
-                  .rows = (hd + ROWS - 1) / ROWS * ROWS,
-                  .past = sr_toeplitz_past(c),
-                  .lags = sr_toeplitz_lags(c),
-                  .span = span,
-                  .h = (const float *)c->scratch + item % H * span,
-                  .b = item / H,
-                  .column = item % H * hd};
+    head a = {.c = c,
+              .past = sr_toeplitz_past(c),
+              .lags = sr_toeplitz_lags(c),
+              .span = span,
+              .h = (const float *)c->scratch + item % H * span,
+              .b = item / H};
+    for (int i = 0; i < 2; i++) {
+        a.dim[i] = sr_toeplitz_dim(c, i);
+        a.width[i] = sr_toeplitz_width(c, i);
+        a.rows[i] = (a.dim[i] + ROWS - 1) / ROWS * ROWS;
+        a.column[i] = item % H * a.dim[i];
+    }
+    return a;
 }
 static float *region_of(const sr_call *c, bool backward) {
     return (float *)c->scratch + c->attr.attention.heads * sr_toeplitz_span(c) +
            sr_toeplitz_region(c, backward) * omp_get_thread_num();
 }
 
-static act *rows_of(const head *a, const sr_view *v, int64_t t) {
-    return act_row(v, a->b * a->c->length + t) + a->column;
+/* The head's columns of a view like keys (which = 0) or like values (1), from token t on. */
+static act *rows_of(const head *a, const sr_view *v, int which, int64_t t) {
+    return act_row(v, a->b * a->c->length + t) + a->column[which];
 }
 /* Tokens of a chunk that exist. */
 static int64_t count(const head *a, int64_t t0) {
     return a->c->length - t0 < CHUNK ? a->c->length - t0 : CHUNK;
 }
-static int64_t ring_at(const head *a, const sr_state *s, int64_t t) {
-    return (a->b * s->capacity + (a->c->position + t) % s->capacity) * s->width + a->column;
+static int64_t ring_at(const head *a, int which, int64_t t) {
+    const sr_state *s = &a->c->state[which];
+    return (a->b * s->capacity + (a->c->position + t) % s->capacity) * s->width + a->column[which];
 }
 
 /* Keys (which = 0) or values (1) of tokens j0 .. j0 + CHUNK, from the ring before token 0; zeros
@@ -73,21 +78,22 @@ static void load_keys(const head *a, int which, int64_t j0, float *to) {
     const sr_call *c = a->c;
     const sr_state *s = &c->state[which];
     const sr_view *x = &c->in[1 + which];
-    const int hd = a->hd, whole = hd / VL * VL;
+    const int dim = a->dim[which], whole = dim / VL * VL;
+    const int64_t width = a->width[which];
     int64_t j = j0;
-    for (; j < 0 && j < j0 + CHUNK; j++, to += a->width) {
-        memset(to, 0, (size_t)a->width * sizeof(float));
+    for (; j < 0 && j < j0 + CHUNK; j++, to += width) {
+        memset(to, 0, (size_t)width * sizeof(float));
         if (j < -a->past) continue;
-        const int64_t at = ring_at(a, s, j + s->capacity);
+        const int64_t at = ring_at(a, which, j + s->capacity);
         const sr_half *half = (const sr_half *)s->data + at;
         const float *full = (const float *)s->data + at;
         for (int d = 0; d < whole; d += VL)
             v_storef(to + d, s->type == SR_F16 ? v_loadf16(half + d) : v_loadf(full + d));
-        for (int d = whole; d < hd; d++) to[d] = s->type == SR_F16 ? (float)half[d] : full[d];
+        for (int d = whole; d < dim; d++) to[d] = s->type == SR_F16 ? (float)half[d] : full[d];
     }
     if (j == j0 + CHUNK) return;
     const int64_t end = j0 + CHUNK < c->length ? j0 + CHUNK : c->length;
-    copy_in(rows_of(a, x, j), x->stride, end - j, hd, 1, to, a->width, j0 + CHUNK - j);
+    copy_in(rows_of(a, x, which, j), x->stride, end - j, dim, 1, to, width, j0 + CHUNK - j);
 }
 
 /* The call's last keys and values into the rings. */
@@ -97,10 +103,10 @@ static void write_rings(const head *a) {
         if (s->data == NULL) continue;
         for (int64_t t = a->c->length > s->capacity ? a->c->length - s->capacity : 0;
              t < a->c->length; t++) {
-            const act *x = rows_of(a, &a->c->in[1 + which], t);
-            const int64_t at = ring_at(a, s, t);
-            for (int d = 0; d < a->hd; d += VL) {
-                const int n = a->hd - d < VL ? a->hd - d : VL;
+            const act *x = rows_of(a, &a->c->in[1 + which], which, t);
+            const int64_t at = ring_at(a, which, t);
+            for (int d = 0; d < a->dim[which]; d += VL) {
+                const int n = a->dim[which] - d < VL ? a->dim[which] - d : VL;
                 const vf v = act_load(x + d, n);
                 sr_half half[VL];
                 v_storef16(half, v);
@@ -122,35 +128,36 @@ static int64_t first_keys(const head *a, int64_t t) {
 
 static void forward_head(const head *a, float *region) {
     const sr_call *c = a->c;
-    const int64_t w = a->width;
-    float *k = region, *v = k + CHUNK * w, *q = v + CHUNK * w, *out = q + CHUNK * w,
-          *s = out + CHUNK * w;
+    const int64_t kw = a->width[0], vw = a->width[1];
+    float *k = region, *v = k + CHUNK * kw, *q = v + CHUNK * vw, *out = q + CHUNK * kw,
+          *s = out + CHUNK * vw;
     for (int64_t t0 = 0; t0 < c->length; t0 += CHUNK) {
         const int64_t n = count(a, t0), first = first_keys(a, t0);
-        transpose_in(rows_of(a, &c->in[0], t0), c->in[0].stride, n, a->hd,
+        transpose_in(rows_of(a, &c->in[0], 0, t0), c->in[0].stride, n, a->dim[0],
                      (float)c->attr.attention.scale, q, CHUNK);
         for (int64_t j0 = first; j0 <= t0; j0 += CHUNK) {
             load_keys(a, 0, j0, k);
             load_keys(a, 1, j0, v);
-            product(CHUNK, CHUNK, a->hd, k, w, q, CHUNK, s, CHUNK, false);
+            product(CHUNK, CHUNK, a->dim[0], k, kw, q, CHUNK, s, CHUNK, false);
             for (int j = 0; j < CHUNK; j++) {
                 const float *h = a->h + origin(a->span, false) + t0 - j0 - j;
                 for (int i = 0; i < CHUNK; i += VL)
                     v_storef(s + j * CHUNK + i, v_loadf(s + j * CHUNK + i) * v_loadf(h + i));
             }
-            product_t(a->rows, CHUNK, CHUNK, v, w, s, CHUNK, out, CHUNK, j0 > first);
+            product_t(a->rows[1], CHUNK, CHUNK, v, vw, s, CHUNK, out, CHUNK, j0 > first);
         }
-        transpose_out(out, CHUNK, n, a->hd, 1, rows_of(a, &c->out, t0), c->out.stride, false);
+        transpose_out(out, CHUNK, n, a->dim[1], 1, rows_of(a, &c->out, 1, t0), c->out.stride,
+                      false);
     }
 }
 
 /* One token: scores of VL keys at a time, then the elements of the head as lanes. */
 static void forward_token(const head *a, int64_t t, float *region) {
     const sr_call *c = a->c;
-    const int64_t w = a->width;
-    float *k = region, *v = k + CHUNK * w, *q = v + CHUNK * w, *out = q + w;
-    copy_in(rows_of(a, &c->in[0], t), 0, 1, a->hd, (float)c->attr.attention.scale, q, w, 1);
-    memset(out, 0, (size_t)w * sizeof(float));
+    const int64_t kw = a->width[0], vw = a->width[1];
+    float *k = region, *v = k + CHUNK * kw, *q = v + CHUNK * vw, *out = q + kw;
+    copy_in(rows_of(a, &c->in[0], 0, t), 0, 1, a->dim[0], (float)c->attr.attention.scale, q, kw, 1);
+    memset(out, 0, (size_t)vw * sizeof(float));
     for (int64_t j0 = first_keys(a, t); j0 <= t; j0 += CHUNK) {
         load_keys(a, 0, j0, k);
         load_keys(a, 1, j0, v);
@@ -159,19 +166,19 @@ static void forward_token(const head *a, int64_t t, float *region) {
         float s[CHUNK];
         for (int j = 0; j < CHUNK; j++) {
             x[j] = (vf){0};
-            for (int64_t d = 0; d < w; d += VL) x[j] += v_loadf(k + j * w + d) * v_loadf(q + d);
+            for (int64_t d = 0; d < kw; d += VL) x[j] += v_loadf(k + j * kw + d) * v_loadf(q + d);
         }
         lane_sums(x, CHUNK, s);
-        for (int64_t d = 0; d < w; d += VL) {
+        for (int64_t d = 0; d < vw; d += VL) {
             vf even = v_loadf(out + d), odd = {0};
             for (int j = 0; j < CHUNK; j += 2) {
-                even += s[j] * h[-j] * v_loadf(v + j * w + d);
-                odd += s[j + 1] * h[-j - 1] * v_loadf(v + (j + 1) * w + d);
+                even += s[j] * h[-j] * v_loadf(v + j * vw + d);
+                odd += s[j + 1] * h[-j - 1] * v_loadf(v + (j + 1) * vw + d);
             }
             v_storef(out + d, even + odd);
         }
     }
-    copy_out(out, w, 1, a->hd, 1, rows_of(a, &c->out, t), c->out.stride, false);
+    copy_out(out, vw, 1, a->dim[1], 1, rows_of(a, &c->out, 1, t), c->out.stride, false);
 }
 
 void SR_KERNEL(toeplitz_attention_forward)(const sr_call *c) {
@@ -193,18 +200,20 @@ void SR_KERNEL(toeplitz_attention_forward)(const sr_call *c) {
 
 /* A thread's region in the backward pass. */
 typedef struct room {
-    float *q, *g, *dq;            /* [length padded][width]: scaled queries, output gradients */
+    float *q, *dq, *g;            /* [length padded][width]: scaled queries, output gradients */
     float *k, *kt, *vt, *dk, *dv; /* [CHUNK][width], and transposed */
     float *s, *e;                 /* [CHUNK queries][CHUNK keys] */
     float *dh;                    /* [heads][span], as the table */
 } room;
 
 static room room_of(const sr_call *c, float *p) {
-    const int64_t w = sr_toeplitz_width(c), all = sr_toeplitz_rounded(c->length, CHUNK) * w;
-    room r = {.q = p, .g = p + all, .dq = p + 2 * all};
-    p += 3 * all;
-    float **tiles[] = {&r.k, &r.kt, &r.vt, &r.dk, &r.dv};
-    for (int i = 0; i < 5; i++, p += CHUNK * w) *tiles[i] = p;
+    const int64_t kw = sr_toeplitz_width(c, 0), vw = sr_toeplitz_width(c, 1),
+                  all = sr_toeplitz_rounded(c->length, CHUNK);
+    room r = {.q = p, .dq = p + all * kw, .g = p + 2 * all * kw};
+    p += all * (2 * kw + vw);
+    float **of_keys[] = {&r.k, &r.kt, &r.dk}, **of_values[] = {&r.vt, &r.dv};
+    for (int i = 0; i < 3; i++, p += CHUNK * kw) *of_keys[i] = p;
+    for (int i = 0; i < 2; i++, p += CHUNK * vw) *of_values[i] = p;
     r.s = p;
     r.e = p + CHUNK * CHUNK;
     r.dh = p + 2 * CHUNK * CHUNK;
@@ -223,43 +232,46 @@ static void weigh(const float *h, float *dh, float *s, float *e) {
         }
 }
 
-static void give_transposed(const head *a, const float *from, const sr_grad *to, int64_t t0) {
+/* Gradients of keys (which = 0) or values (1). */
+static void give_transposed(const head *a, const float *from, int which, int64_t t0) {
+    const sr_grad *to = &a->c->din[1 + which];
     if (to->view.data == NULL) return;
-    transpose_out(from, CHUNK, count(a, t0), a->hd, 1, rows_of(a, &to->view, t0), to->view.stride,
-                  to->add);
+    transpose_out(from, CHUNK, count(a, t0), a->dim[which], 1, rows_of(a, &to->view, which, t0),
+                  to->view.stride, to->add);
 }
 
 /* dq_i = scale sum of h e k_j, dk_j = scale sum of h e q_i, dv_j = sum of h s g_i. */
 static void backward_head(const head *a, const room *r) {
     const sr_call *c = a->c;
-    const int64_t w = a->width, all = sr_toeplitz_rounded(c->length, CHUNK);
+    const int64_t kw = a->width[0], vw = a->width[1], all = sr_toeplitz_rounded(c->length, CHUNK);
     const float scale = (float)c->attr.attention.scale;
     const sr_grad *dq = &c->din[0];
     float *dh = r->dh + (a->h - (const float *)c->scratch);
-    copy_in(rows_of(a, &c->in[0], 0), c->in[0].stride, c->length, a->hd, scale, r->q, w, all);
-    copy_in(rows_of(a, &c->dout, 0), c->dout.stride, c->length, a->hd, 1, r->g, w, all);
-    memset(r->dq, 0, (size_t)(all * w) * sizeof(float));
+    copy_in(rows_of(a, &c->in[0], 0, 0), c->in[0].stride, c->length, a->dim[0], scale, r->q, kw,
+            all);
+    copy_in(rows_of(a, &c->dout, 1, 0), c->dout.stride, c->length, a->dim[1], 1, r->g, vw, all);
+    memset(r->dq, 0, (size_t)(all * kw) * sizeof(float));
     for (int64_t j0 = 0; j0 < c->length; j0 += CHUNK) {
         const int64_t n = count(a, j0);
         load_keys(a, 0, j0, r->k);
-        transpose_in(rows_of(a, &c->in[1], j0), c->in[1].stride, n, a->hd, 1, r->kt, CHUNK);
-        transpose_in(rows_of(a, &c->in[2], j0), c->in[2].stride, n, a->hd, 1, r->vt, CHUNK);
+        transpose_in(rows_of(a, &c->in[1], 0, j0), c->in[1].stride, n, a->dim[0], 1, r->kt, CHUNK);
+        transpose_in(rows_of(a, &c->in[2], 1, j0), c->in[2].stride, n, a->dim[1], 1, r->vt, CHUNK);
         for (int64_t t0 = j0; t0 < c->length && t0 - j0 - (CHUNK - 1) < a->lags; t0 += CHUNK) {
             const int64_t lag0 = origin(a->span, true) - (t0 - j0);
-            const float *q = r->q + t0 * w, *g = r->g + t0 * w;
-            product(CHUNK, CHUNK, a->hd, q, w, r->kt, CHUNK, r->s, CHUNK, false);
-            product(CHUNK, CHUNK, a->hd, g, w, r->vt, CHUNK, r->e, CHUNK, false);
+            const float *q = r->q + t0 * kw, *g = r->g + t0 * vw;
+            product(CHUNK, CHUNK, a->dim[0], q, kw, r->kt, CHUNK, r->s, CHUNK, false);
+            product(CHUNK, CHUNK, a->dim[1], g, vw, r->vt, CHUNK, r->e, CHUNK, false);
             weigh(a->h + lag0, dh + lag0, r->s, r->e);
-            product_t(a->rows, CHUNK, CHUNK, q, w, r->e, CHUNK, r->dk, CHUNK, t0 > j0);
-            product_t(a->rows, CHUNK, CHUNK, g, w, r->s, CHUNK, r->dv, CHUNK, t0 > j0);
-            product(CHUNK, w, CHUNK, r->e, CHUNK, r->k, w, r->dq + t0 * w, w, true);
+            product_t(a->rows[0], CHUNK, CHUNK, q, kw, r->e, CHUNK, r->dk, CHUNK, t0 > j0);
+            product_t(a->rows[1], CHUNK, CHUNK, g, vw, r->s, CHUNK, r->dv, CHUNK, t0 > j0);
+            product(CHUNK, kw, CHUNK, r->e, CHUNK, r->k, kw, r->dq + t0 * kw, kw, true);
         }
-        give_transposed(a, r->dk, &c->din[1], j0);
-        give_transposed(a, r->dv, &c->din[2], j0);
+        give_transposed(a, r->dk, 0, j0);
+        give_transposed(a, r->dv, 1, j0);
     }
     if (dq->view.data != NULL)
-        copy_out(r->dq, w, c->length, a->hd, scale, rows_of(a, &dq->view, 0), dq->view.stride,
-                 dq->add);
+        copy_out(r->dq, kw, c->length, a->dim[0], scale, rows_of(a, &dq->view, 0, 0),
+                 dq->view.stride, dq->add);
 }
 
 void SR_KERNEL(toeplitz_attention_backward)(const sr_call *c) {

@@ -3,7 +3,7 @@
 
 /* Key or value (which = 0 or 1) head `kv` of sequence b at absolute position p, element d. */
 static real past_or_present(const sr_call *c, int which, int64_t b, int kv, int64_t p, int d) {
-    const int hd = c->attr.attention.head_dim;
+    const int hd = sr_attention_dim(c, which);
     if (p >= c->position)
         return row(&c->in[1 + which], b * c->length + p - c->position)[kv * hd + d];
     const sr_state *s = &c->state[which];
@@ -55,14 +55,14 @@ static real score(const sr_call *c, int64_t b, int64_t t, int h, int64_t p) {
 }
 
 void SR_TRUTH(attention_forward)(const sr_call *c) {
-    const int H = c->attr.attention.heads, hd = c->attr.attention.head_dim,
+    const int H = c->attr.attention.heads, vd = c->attr.attention.value_dim,
               group = H / c->attr.attention.kv_heads;
     const sr_map_kind map = c->attr.attention.map;
     for (int64_t r = 0; r < c->in[0].rows; r++)
         for (int h = 0; h < H; h++) {
             const int64_t b = r / c->length, t = r % c->length, last = c->position + t;
-            real *out = row(&c->out, r) + h * hd, most = 0, sum = 0;
-            for (int d = 0; d < hd; d++) out[d] = 0;
+            real *out = row(&c->out, r) + h * vd, most = 0, sum = 0;
+            for (int d = 0; d < vd; d++) out[d] = 0;
             if (map == SR_MAP_SOFTMAX) {
                 most = score(c, b, t, h, last);
                 for (int64_t p = first_seen(c, t); p < last; p++) {
@@ -74,11 +74,11 @@ void SR_TRUTH(attention_forward)(const sr_call *c) {
                 real s = score(c, b, t, h, p), w;
                 w = map == SR_MAP_SOFTMAX ? (real)exp((double)(s - most)) : map_score(map, s);
                 sum += w;
-                for (int d = 0; d < hd; d++)
+                for (int d = 0; d < vd; d++)
                     out[d] += w * past_or_present(c, 1, b, h / group, p, d);
             }
             real divisor = map == SR_MAP_SOFTMAX ? sum : (real)(last + 1);
-            for (int d = 0; d < hd; d++) out[d] /= divisor;
+            for (int d = 0; d < vd; d++) out[d] /= divisor;
             if (c->saved != NULL && map == SR_MAP_SOFTMAX)
                 ((real *)c->saved)[r * H + h] = most + (real)log((double)sum);
         }
@@ -88,21 +88,20 @@ void SR_TRUTH(attention_forward)(const sr_call *c) {
  * slope (dout . v) / (position + 1) otherwise. Past tokens of a state have no gradient. */
 void SR_TRUTH(attention_backward)(const sr_call *c) {
     const int H = c->attr.attention.heads, hd = c->attr.attention.head_dim,
-              group = H / c->attr.attention.kv_heads;
+              vd = c->attr.attention.value_dim, group = H / c->attr.attention.kv_heads;
     const sr_map_kind map = c->attr.attention.map;
     const real scale = (real)c->attr.attention.scale;
     for (int i = 0; i < 3; i++) start(&c->din[i]);
     for (int64_t r = 0; r < c->in[0].rows; r++)
         for (int h = 0; h < H; h++) {
             const int64_t b = r / c->length, t = r % c->length, last = c->position + t;
-            const real *q = row(&c->in[0], r) + h * hd, *out = row(&c->out, r) + h * hd,
-                       *dout = row(&c->dout, r) + h * hd;
+            const real *q = row(&c->in[0], r) + h * hd, *out = row(&c->out, r) + h * vd,
+                       *dout = row(&c->dout, r) + h * vd;
             real total = 0;
-            for (int d = 0; d < hd; d++) total += dout[d] * out[d];
+            for (int d = 0; d < vd; d++) total += dout[d] * out[d];
             for (int64_t p = first_seen(c, t); p <= last; p++) {
-                const int col = h / group * hd;
                 real s = score(c, b, t, h, p), along = 0, w, ds;
-                for (int d = 0; d < hd; d++)
+                for (int d = 0; d < vd; d++)
                     along += dout[d] * past_or_present(c, 1, b, h / group, p, d);
                 if (map == SR_MAP_SOFTMAX) {
                     w = (real)exp((double)(s - ((const real *)c->saved)[r * H + h]));
@@ -116,11 +115,11 @@ void SR_TRUTH(attention_backward)(const sr_call *c) {
                     sum_into(&c->din[0], r, h * hd + d,
                              ds * past_or_present(c, 0, b, h / group, p, d));
                 if (p < c->position) continue;
-                for (int d = 0; d < hd; d++) {
-                    int64_t key = b * c->length + p - c->position;
-                    sum_into(&c->din[1], key, col + d, ds * q[d]);
-                    sum_into(&c->din[2], key, col + d, w * dout[d]);
-                }
+                const int64_t key = b * c->length + p - c->position;
+                for (int d = 0; d < hd; d++)
+                    sum_into(&c->din[1], key, h / group * hd + d, ds * q[d]);
+                for (int d = 0; d < vd; d++)
+                    sum_into(&c->din[2], key, h / group * vd + d, w * dout[d]);
             }
         }
 }

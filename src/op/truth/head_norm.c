@@ -2,7 +2,8 @@
 #include "op/truth/truth.h"
 
 void SR_TRUTH(head_norm_forward)(const sr_call *c) {
-    const int64_t heads = c->attr.head_norm.heads, n = sr_head_norm_width(c);
+    const int64_t heads = c->attr.head_norm.heads, n = sr_head_norm_width(c),
+                  divisor = sr_head_norm_divisor(c);
     const bool per_channel = c->in[1].cols == c->in[0].cols;
     const real *gain = row(&c->in[1], 0), *bias = c->in[2].data;
     for (int64_t i = 0; i < c->in[0].rows * heads; i++) {
@@ -11,7 +12,7 @@ void SR_TRUTH(head_norm_forward)(const sr_call *c) {
         real *y = row(&c->out, r) + h * n, mean = 0, sum = 0;
         for (int64_t j = 0; c->attr.head_norm.centre && j < n; j++) mean += x[j] / (real)n;
         for (int64_t j = 0; j < n; j++) sum += (x[j] - mean) * (x[j] - mean);
-        real inverse = 1 / (real)sqrt((double)(sum / (real)n) + c->attr.head_norm.epsilon);
+        real inverse = 1 / (real)sqrt((double)(sum / (real)divisor) + c->attr.head_norm.epsilon);
         for (int64_t j = 0; j < n; j++)
             y[j] = (x[j] - mean) * inverse * gain[from + j] + (bias != NULL ? bias[from + j] : 0);
         if (c->saved == NULL) continue;
@@ -20,10 +21,11 @@ void SR_TRUTH(head_norm_forward)(const sr_call *c) {
     }
 }
 
-/* With z = (x - mean) / rms and u = dy * gain: dx = (u - mean(u) - z mean(z u)) / rms, without
- * mean(u) where nothing was centred. */
+/* With z = (x - mean) / rms and u = dy * gain: dx = (u - mean(u) - z sum(z u) / divisor) / rms,
+ * without mean(u) where nothing was centred. */
 void SR_TRUTH(head_norm_backward)(const sr_call *c) {
-    const int64_t heads = c->attr.head_norm.heads, n = sr_head_norm_width(c);
+    const int64_t heads = c->attr.head_norm.heads, n = sr_head_norm_width(c),
+                  divisor = sr_head_norm_divisor(c);
     const bool per_channel = c->in[1].cols == c->in[0].cols;
     const real *gain = row(&c->in[1], 0);
     start(&c->din[1]);
@@ -33,17 +35,17 @@ void SR_TRUTH(head_norm_backward)(const sr_call *c) {
         const real *x = row(&c->in[0], r) + h * n, *dy = row(&c->dout, r) + h * n;
         const real inverse = ((const real *)c->saved)[i * SR_HEAD_NORM_SAVES],
                    mean = ((const real *)c->saved)[i * SR_HEAD_NORM_SAVES + 1];
-        real mean_u = 0, mean_zu = 0;
+        real mean_u = 0, along = 0;
         for (int64_t j = 0; j < n; j++) {
             const real z = (x[j] - mean) * inverse, u = dy[j] * gain[from + j];
             if (c->attr.head_norm.centre) mean_u += u / (real)n;
-            mean_zu += z * u / (real)n;
+            along += z * u / (real)divisor;
             sum_into(&c->din[1], 0, from + j, dy[j] * z);
             sum_into(&c->din[2], 0, from + j, dy[j]);
         }
         for (int64_t j = 0; j < n; j++) {
             const real z = (x[j] - mean) * inverse, u = dy[j] * gain[from + j];
-            put(&c->din[0], r, h * n + j, inverse * (u - mean_u - z * mean_zu));
+            put(&c->din[0], r, h * n + j, inverse * (u - mean_u - z * along));
         }
     }
 }

@@ -34,19 +34,19 @@ static real past(const sr_call *c, int which, int64_t b, int64_t t, int64_t lag,
 }
 
 void SR_TRUTH(toeplitz_attention_forward)(const sr_call *c) {
-    const int hd = c->attr.attention.head_dim;
+    const int hd = c->attr.attention.head_dim, vd = c->attr.attention.value_dim;
     const real scale = (real)c->attr.attention.scale;
     for (int64_t r = 0; r < c->in[0].rows; r++)
         for (int64_t g = 0; g < c->attr.attention.heads; g++) {
             const int64_t b = r / c->length, t = r % c->length;
             const real *q = row(&c->in[0], r) + g * hd;
-            real *y = row(&c->out, r) + g * hd;
-            for (int d = 0; d < hd; d++) y[d] = 0;
+            real *y = row(&c->out, r) + g * vd;
+            for (int d = 0; d < vd; d++) y[d] = 0;
             for (int64_t lag = 0; lag <= c->position + t && lag < c->in[3].rows; lag++) {
                 real score = 0;
                 for (int d = 0; d < hd; d++) score += q[d] * past(c, 0, b, t, lag, g * hd + d);
                 score *= scale * row(&c->in[3], lag)[g];
-                for (int d = 0; d < hd; d++) y[d] += score * past(c, 1, b, t, lag, g * hd + d);
+                for (int d = 0; d < vd; d++) y[d] += score * past(c, 1, b, t, lag, g * vd + d);
             }
         }
     for (int which = 0; which < 2; which++) {
@@ -63,23 +63,24 @@ void SR_TRUTH(toeplitz_attention_forward)(const sr_call *c) {
 /* With s = scale (q_i . k_j) and e = dy_i . v_j, for every pair at lag i - j:
  * dq_i += scale h e k_j, dk_j += scale h e q_i, dv_j += h s dy_i, dh += s e. */
 void SR_TRUTH(toeplitz_attention_backward)(const sr_call *c) {
-    const int hd = c->attr.attention.head_dim;
+    const int hd = c->attr.attention.head_dim, vd = c->attr.attention.value_dim;
     const real scale = (real)c->attr.attention.scale;
     for (int i = 0; i < 4; i++) start(&c->din[i]);
     for (int64_t r = 0; r < c->in[0].rows; r++)
         for (int64_t g = 0; g < c->attr.attention.heads; g++)
             for (int64_t lag = 0; lag <= r % c->length && lag < c->in[3].rows; lag++) {
-                const int64_t column = g * hd;
-                const real *q = row(&c->in[0], r) + column, *k = row(&c->in[1], r - lag) + column,
-                           *v = row(&c->in[2], r - lag) + column, *dy = row(&c->dout, r) + column;
+                const real *q = row(&c->in[0], r) + g * hd, *k = row(&c->in[1], r - lag) + g * hd,
+                           *v = row(&c->in[2], r - lag) + g * vd, *dy = row(&c->dout, r) + g * vd;
                 const real h = row(&c->in[3], lag)[g];
                 real s = 0, e = 0;
-                for (int d = 0; d < hd; d++) s += scale * q[d] * k[d], e += dy[d] * v[d];
+                for (int d = 0; d < hd; d++) s += scale * q[d] * k[d];
+                for (int d = 0; d < vd; d++) e += dy[d] * v[d];
                 sum_into(&c->din[3], lag, g, s * e);
                 for (int d = 0; d < hd; d++) {
-                    sum_into(&c->din[0], r, column + d, scale * h * e * k[d]);
-                    sum_into(&c->din[1], r - lag, column + d, scale * h * e * q[d]);
-                    sum_into(&c->din[2], r - lag, column + d, h * s * dy[d]);
+                    sum_into(&c->din[0], r, g * hd + d, scale * h * e * k[d]);
+                    sum_into(&c->din[1], r - lag, g * hd + d, scale * h * e * q[d]);
                 }
+                for (int d = 0; d < vd; d++)
+                    sum_into(&c->din[2], r - lag, g * vd + d, h * s * dy[d]);
             }
 }
