@@ -186,7 +186,7 @@ enum { STEPS = 4 };
 
 /* Requests that fit any architecture of the list; those that name an axis it lacks are skipped. */
 static void random_request(sr_rng rng, uint64_t *next, const sr_model *m, char text[128]) {
-    static const char *const livs[] = {"SA-1", "GMemless", "Rec-1", "GConv-2", "MLP"};
+    static const char *const livs[] = {"GConv-1", "GMemless", "Rec-1", "GConv-2", "MLP"};
     size_t used = 0;
     text[0] = '\0';
     for (int i = 0; sr_growth_size_get(i) != NULL; i++) {
@@ -198,7 +198,7 @@ static void random_request(sr_rng rng, uint64_t *next, const sr_model *m, char t
         used += (size_t)snprintf(text + used, 128 - used, "%s=+%d ", s->name,
                                  s->axis == SR_AXIS_HEAD ? 4 : more);
     }
-    const bool adds = sr_rng_below(rng, (*next)++, 3) == 0 && m->sizes.width % 4 == 0;
+    const bool adds = sr_rng_below(rng, (*next)++, 3) == 0;
     const char *added = livs[sr_rng_below(rng, (*next)++, 5)];
     const int place = (int)sr_rng_below(rng, (*next)++, (uint64_t)m->genome.n + 1);
     if (adds)
