@@ -75,6 +75,13 @@ sr_growth *growth_of(sartor_context *ctx, const sr_model *model, const char *tex
     return g;
 }
 
+sr_growth *growth_must(sartor_context *ctx, const sr_model *model, const char *what,
+                       const char *request, bool approximate) {
+    sr_growth *g = growth_of(ctx, model, request, approximate);
+    if (g == NULL) fail_msg("%s, %s: %s", what, request, sartor_error(ctx));
+    return g;
+}
+
 static void tokens(int32_t *ids, int64_t n, int64_t vocab) {
     const sr_rng rng = {3, SR_FOR_TEST, 0};
     for (int64_t i = 0; i < n; i++)

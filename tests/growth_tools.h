@@ -18,6 +18,10 @@ sr_model *growth_model(sartor_context *ctx, const char *arch, const sr_sizes *si
 sr_growth *growth_of(sartor_context *ctx, const sr_model *model, const char *request,
                      bool approximate);
 
+/* The same where it must succeed. */
+sr_growth *growth_must(sartor_context *ctx, const sr_model *model, const char *what,
+                       const char *request, bool approximate);
+
 /* Largest difference of the logits of two models over a few sequences, and the largest logit. */
 typedef struct growth_difference {
     double worst, largest;

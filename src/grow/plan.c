@@ -148,7 +148,7 @@ static sartor_status find_part(plan *p, const char *arch) {
 
 /* What LIVs of the model share, they share in the larger one, and nothing else. */
 static sartor_status check_sharing(plan *p) {
-    int place[SR_MAX_LIVS];
+    int place[SR_MAX_LIVS] = {0};
     for (int i = 0; i < p->genome.n; i++)
         if (p->origin[i].unit >= 0) place[p->origin[i].unit] = i;
     sr_genome_resolve(&p->genome, &p->new);
