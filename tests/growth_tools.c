@@ -75,6 +75,13 @@ sr_growth *growth_of(sartor_context *ctx, const sr_model *model, const char *tex
     return g;
 }
 
+sr_growth *growth_must(sartor_context *ctx, const sr_model *model, const char *what,
+                       const char *request, bool approximate) {
+    sr_growth *g = growth_of(ctx, model, request, approximate);
+    if (g == NULL) fail_msg("%s, %s: %s", what, request, sartor_error(ctx));
+    return g;
+}
+
 uint8_t *growth_entries(const sr_growth *g) {
     enum { OLD = 1, UNTOUCHED = 7 };
     const size_t n = (size_t)g->to->schema.elements, old = (size_t)g->from->schema.elements;

@@ -18,6 +18,10 @@ sr_model *growth_model(sartor_context *ctx, const char *arch, const sr_sizes *si
 sr_growth *growth_of(sartor_context *ctx, const sr_model *model, const char *request,
                      bool approximate);
 
+/* The same where it must succeed. */
+sr_growth *growth_must(sartor_context *ctx, const sr_model *model, const char *what,
+                       const char *request, bool approximate);
+
 /* What growth made of an entry of the larger model's flat buffer: of the new ones ZERO are zero by
  * rule, FREE are as in a new model, TAKEN are made of old ones. */
 typedef enum growth_entry { GROWTH_OLD, GROWTH_ZERO, GROWTH_FREE, GROWTH_TAKEN } growth_entry;

@@ -35,10 +35,11 @@ static void final_row(sartor_context *ctx, const json_t *final, sr_table *table)
     free(backbone);
 }
 
-static int print_finals(sartor_context *ctx, const char *json) {
+static int print_finals(sartor_context *ctx, const char *study, const char *json) {
     static const char *const headings[] = {"trial", "bpb",     "+-",     "params",  "cache",
                                            "flops", "prefill", "decode", "backbone"};
     char tokens[SR_NUMBER_TEXT];
+    (void)study;
     json_t *answer = sr_answer_parse(json);
     if (answer == NULL) return SR_EXIT_FAILURE;
     const json_t *finals = json_object_get(answer, "finals");
@@ -56,27 +57,15 @@ static int print_finals(sartor_context *ctx, const char *json) {
     return code == SR_EXIT_OK ? sr_finish_output() : code;
 }
 
-static int finals(const sartor_finals_options *options, bool json, bool quiet) {
-    sartor_context *ctx = sr_context_open();
-    if (ctx == NULL) return SR_EXIT_FAILURE;
-    sartor_finals_options o = *options;
+static int finals(sartor_finals_options *o, bool json, bool quiet) {
     sr_study_live live;
-    sr_study_live_start(&live, quiet);
-    sartor_set_log(ctx, sr_study_live_log, &live);
-    o.program = sr_program();
-    o.progress = sr_study_live_show;
-    o.progress_user = &live;
+    sartor_context *ctx =
+        sr_study_live_open(&live, quiet, &o->program, &o->progress, &o->progress_user);
+    if (ctx == NULL) return SR_EXIT_FAILURE;
     char *answer = NULL;
-    sartor_status status = sartor_finals(ctx, &o, &answer);
+    sartor_status status = sartor_finals(ctx, o, &answer);
     sr_study_live_end(&live);
-    int code;
-    if (status != SARTOR_OK)
-        code = sr_report_failure(ctx, status);
-    else
-        code = json ? sr_print_answer(answer) : print_finals(ctx, answer);
-    free(answer);
-    sr_context_close(&ctx);
-    return code;
+    return sr_end_with_answer(ctx, status, answer, json, o->study, print_finals);
 }
 
 static int run(const sr_command *self, int argc, char **argv) {

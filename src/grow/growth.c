@@ -85,7 +85,7 @@ static int side_of(sr_axis_role role) { return role == SR_READS ? 0 : role == SR
 
 /* The element of `from` that entry `index` of `to` comes from, and what becomes of the entry. */
 static fill entry(const sr_grown_tensor *t, int64_t index, int64_t *old, int *averaged) {
-    int64_t place[SR_MAX_AXES];
+    int64_t place[SR_MAX_AXES] = {0};
     for (int a = t->to->axes - 1; a >= 0; a--) {
         place[a] = index % t->to->axis[a].size;
         index /= t->to->axis[a].size;

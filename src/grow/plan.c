@@ -148,7 +148,7 @@ static sartor_status find_part(plan *p, const char *arch) {
 
 /* What LIVs of the model share, they share in the larger one, and nothing else. */
 static sartor_status check_sharing(plan *p) {
-    int place[SR_MAX_LIVS];
+    int place[SR_MAX_LIVS] = {0};
     for (int i = 0; i < p->genome.n; i++)
         if (p->origin[i].unit >= 0) place[p->origin[i].unit] = i;
     sr_genome_resolve(&p->genome, &p->new);
@@ -285,18 +285,28 @@ static sartor_status grow_width(plan *p) {
     return SARTOR_OK;
 }
 
+/* A new LIV has the sizes of one in a new model of this width, or of the nearest width that its
+ * class can have: a stream that grew need not hold whole heads. */
+static sartor_status size_new(plan *p, int i) {
+    const sr_class *c = sr_class_get(p->genome.liv[i].liv_class);
+    const int64_t width = p->sizes.width;
+    sr_sizes near = p->sizes;
+    sartor_status status = SARTOR_OK;
+    for (int64_t d = 0; d < 8 * near.head_dim || d < width; d++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            near.width = width + sign * d;
+            if (near.width < 1 || near.width > SR_MAX_WIDTH) continue;
+            status = sr_unit_sizes_default(p->ctx, c, &near, &p->unit[i]);
+            if (status == SARTOR_OK) return status;
+        }
+    return sr_fail_in(p->ctx, status, "new LIV %d", i + 1);
+}
+
 static sartor_status make_sizes(plan *p) {
     bool used[SR_AXIS_KINDS] = {[SR_AXIS_MODEL] = true};
     SR_TRY(grow_width(p));
-    for (int i = 0; i < p->genome.n; i++) {
-        sartor_status status = SARTOR_OK;
-        if (p->origin[i].unit >= 0)
-            status = grow_unit(p, i, used);
-        else if ((status = sr_unit_sizes_default(p->ctx, sr_class_get(p->genome.liv[i].liv_class),
-                                                 &p->sizes, &p->unit[i])) != SARTOR_OK)
-            sr_fail_in(p->ctx, status, "new LIV %d", i + 1);
-        SR_TRY(status);
-    }
+    for (int i = 0; i < p->genome.n; i++)
+        SR_TRY(p->origin[i].unit >= 0 ? grow_unit(p, i, used) : size_new(p, i));
     for (int k = 0; k < SR_AXIS_KINDS; k++)
         if (p->request->size[k].value > 0 && !used[k])
             return sr_fail(p->ctx, SARTOR_INVALID, "no chosen LIV has an axis '%s'",
