@@ -54,16 +54,17 @@ static int64_t origin_of(const sr_growth *g, int scope, sr_axis_kind kind, int64
 
 static int64_t elements(const sr_param *p) { return p->rows * p->cols; }
 
-/* What becomes of an entry; of several sides the one named last decides. */
+/* What becomes of an entry; of several sides a free one decides, else the one named last. */
 typedef enum fill { COPY, FREE, MEAN, AVERAGE, ZERO } fill;
 
 /* What a tensor holds at new coordinates of one of its axes: R1 to R5 of docs/growth.md. */
 static fill fill_of(const sr_param *p, const sr_axis *a) {
     switch (a->role) {
-    case SR_WRITES: /* readers are zero, unless a norm would see what is written */
-        return a->between == SR_BETWEEN_NORM      ? ZERO
-               : a->between == SR_BETWEEN_CENTRED ? AVERAGE
-                                                  : FREE;
+    case SR_WRITES: /* readers are zero, unless a norm would see what is written, or writers start
+                     * at zero in new models too */
+        return a->between == SR_BETWEEN_NORM || a->between == SR_BETWEEN_ASLEEP ? ZERO
+               : a->between == SR_BETWEEN_CENTRED                               ? AVERAGE
+                                                                                : FREE;
     case SR_SILENCES:
         return ZERO;
     case SR_READS:
@@ -78,7 +79,8 @@ static fill fill_of(const sr_param *p, const sr_axis *a) {
 }
 
 /* Axes of one side form one coordinate (a channel of a head), of which the outermost axis that is
- * new decides: a new head is silent as a whole. */
+ * new decides: a new head is silent as a whole. A side that is free lies on a coordinate that other
+ * tensors keep silent, so that nothing of the entry is seen, whatever the other sides say. */
 static int side_of(sr_axis_role role) { return role == SR_READS ? 0 : role == SR_ALONG ? 1 : 2; }
 
 /* The element of `from` that entry `index` of `to` comes from, and what becomes of the entry. */
@@ -89,22 +91,20 @@ static fill entry(const sr_grown_tensor *t, int64_t index, int64_t *old, int *av
         index /= t->to->axis[a].size;
     }
     bool decided[3] = {false, false, false};
+    bool free_side = false;
     fill result = COPY;
-    int fresh = 0;
     *old = 0;
     for (int a = 0; a < t->to->axes; a++) {
         const int64_t from = t->map[a][place[a]];
         *old = *old * t->from->axis[a].size + (from >= 0 ? from : 0);
         const int side = side_of(t->to->axis[a].role);
-        if (from >= 0) continue;
-        fresh++;
-        if (decided[side]) continue;
+        if (from >= 0 || decided[side]) continue;
         decided[side] = true;
+        free_side = free_side || t->fill[a] == FREE;
         if (t->fill[a] == AVERAGE) *averaged = a;
         if ((fill)t->fill[a] > result) result = (fill)t->fill[a];
     }
-    /* only where all else is old is there something to average */
-    return result == AVERAGE && fresh > 1 ? FREE : result;
+    return free_side ? FREE : result;
 }
 
 /* Mean of the old entries along one axis, at the coordinates of old element `at` (0 there). */
