@@ -5,6 +5,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -261,6 +262,20 @@ def children_inherit(bench):
         parents = {x for x, in db.execute("SELECT trial FROM parent WHERE generation = 2")}
     front = {x["trial"] for x in json.loads(bench.front("a.study"))["front"]}
     assert {x["trial"] for x in shown if x["model"]} == parents | front
+    # What the whole search took.
+    study = bench.show("a.study")
+    spent = [sum(x["training"]["flops"] for x in shown if x["generation"] <= g) for g in range(3)]
+    assert all(abs(a - b) < 1e-9 * b for a, b in zip(study["training_flops"], spent)), (study, spent)
+    assert study["training"] == {"tokens": 6 * 10240 + 8 * 3072, "flops": study["training_flops"][-1], "stopped": 0}
+    bench.run([bench.sartor, "report", bench.path("a.study"), "--out", bench.path("page.html")])
+    page = open(bench.path("page.html"), encoding="utf-8").read()
+    data = json.loads(re.search(r'<script[^>]*id="data"[^>]*>(.*?)</script>', page, re.S).group(1))
+    assert len(data["training_flops"]) == 3 and "lineage_flops" in data["measures"]
+    for x, y in zip(shown, data["trials"]):  # the page has fewer digits
+        t, u = x["training"], y["training"]
+        assert u["tokens"] == t["tokens"] and y["values"]["lineage_flops"] == u["lineage_flops"]
+        assert abs(u["lineage_flops"] / t["lineage"]["flops"] - 1) < 1e-6
+        assert abs(u.get("inherited", 0) - t["inherited_share"]) < 1e-6
     bench.run(bench.search("a.study", *inherit, "--generations", "4"))
     bench.run(bench.search("c.study", *inherit, "--generations", "4"))
     assert all_trials(bench, "a.study", 18) == all_trials(bench, "c.study", 18)
@@ -417,6 +432,17 @@ def finals_resume(bench):
         assert len(x["bpb"]["values"]) == 2 and x["bpb"]["std"] >= 0 and x["decode"] > 0, x
     means = [x["bpb"]["mean"] for x in first["finals"]]
     assert means == sorted(means)
+    # With the tokens and the seed of the search a final repeats it, on the same validation text.
+    command[command.index("--tokens") + 1] = "10k"
+    command[command.index("--seeds") + 1] = "1"
+    again = json.loads(bench.run(command).stdout)["finals"]
+    assert any(x["search"] for x in again)
+    for x in again:
+        assert (x["search"] is None) == (x["trial"] is None)
+        if x["search"]:
+            shown = bench.show("a.study", str(x["trial"]))
+            assert x["search"] == {**shown["training"], "bpb": shown["objectives"]["bpb"]}
+            assert x["validation"]["values"] == [shown["objectives"]["bpb"]]
 
 
 def weights_are_kept_by_policy(bench):
