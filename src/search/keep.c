@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Whether a training job's folder is still needed: of a generation that has not ended (whoever looks
- * may be late), the start of a job that goes on, or kept by the policy. */
+/* Whether a training job's folder is still needed: of a generation that has not ended (whoever
+ * looks may be late), the start of a job that goes on, or kept by the policy. */
 static sartor_status needed(sartor_context *ctx, sr_study *study, int64_t job, const char *policy,
                             bool *answer) {
     sr_query rows;
