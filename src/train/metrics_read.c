@@ -49,8 +49,10 @@ static void make_null(const char *line, char out[2 * SR_METRICS_LINE]) {
             p += word;
             continue;
         }
-        if (inside && *p == '\\' && p[1] != '\0') out[n++] = *p++;
-        if (*p == '"') inside = !inside;
+        if (inside && *p == '\\' && p[1] != '\0')
+            out[n++] = *p++; /* what it escapes ends no string */
+        else if (*p == '"')
+            inside = !inside;
         out[n++] = *p++;
     }
     out[n] = '\0';
