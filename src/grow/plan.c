@@ -188,13 +188,14 @@ static int64_t wanted(const plan *p, sr_axis_kind kind, int64_t old) {
 
 static sartor_status no_shrinking(const plan *p, const char *where, sr_axis_kind kind, int64_t old,
                                   int64_t size) {
+    const char *name = kind == SR_AXIS_MODEL ? "width" : sr_axis_name(kind);
     if (size > SR_MAX_WIDTH)
-        return sr_fail(p->ctx, SARTOR_INVALID, "%s%s of %" PRId64 ", at most %d", where,
-                       sr_axis_name(kind), size, SR_MAX_WIDTH);
+        return sr_fail(p->ctx, SARTOR_INVALID, "%s%s of %" PRId64 ", at most %d", where, name, size,
+                       SR_MAX_WIDTH);
     if (size >= old) return SARTOR_OK;
     return sr_fail(p->ctx, SARTOR_INVALID,
                    "%s%s would shrink from %" PRId64 " to %" PRId64 ", and growth only adds", where,
-                   kind == SR_AXIS_MODEL ? "width" : sr_axis_name(kind), old, size);
+                   name, old, size);
 }
 
 static sartor_status grow_axis(plan *p, int i, sr_axis_kind kind, int64_t size) {
