@@ -195,10 +195,19 @@ static sartor_status map_tensors(sartor_context *ctx, sr_growth *g) {
 
 /* ---- whole models ---- */
 
+/* What no growth changes. */
+static bool same_but_width(const sr_sizes *a, const sr_sizes *b) {
+    return a->head_dim == b->head_dim && a->window == b->window && a->vocab == b->vocab &&
+           a->context == b->context && a->filter_length == b->filter_length && a->tied == b->tied &&
+           a->head == b->head;
+}
+
 static sartor_status check(sartor_context *ctx, const sr_model *from, const sr_genome *genome,
                            const sr_sizes *sizes, const sr_unit_sizes *units,
                            const sr_unit_origin *origin) {
     const int n = genome->n;
+    if (!same_but_width(&from->sizes, sizes))
+        return sr_fail(ctx, SARTOR_INVALID, "of a model's sizes only the width grows");
     if (from->sizes.head != SR_HEAD_LANGUAGE && sizes->width != from->sizes.width)
         return sr_fail(ctx, SARTOR_INVALID,
                        "a model with a sequence head adds fixed positions to every channel of its "

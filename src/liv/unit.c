@@ -212,7 +212,7 @@ sartor_status sr_unit_sizes_check(sartor_context *ctx, const sr_class *class_,
     if ((u->scale != 0) != (usual.scale != 0) || u->scale < 0 || u->scale > SR_MAX_WIDTH ||
         (u->divisor != 0) != (usual.divisor != 0) || u->divisor < 0 || u->divisor > SR_MAX_WIDTH)
         return sr_fail(ctx, SARTOR_INVALID, "%s: a stored constant is out of range", class_->name);
-    if (u->pairs < 0 || 2 * u->pairs > u->axis[SR_AXIS_KEY] ||
+    if (u->pairs < 0 || u->pairs > u->axis[SR_AXIS_KEY] / 2 ||
         (u->pairs > 0 && class_->family != SR_FAMILY_SA))
         return sr_fail(ctx, SARTOR_INVALID, "%s: rotates %" PRId64 " pairs of %" PRId64 " channels",
                        class_->name, u->pairs, u->axis[SR_AXIS_KEY]);

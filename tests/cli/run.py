@@ -8,7 +8,7 @@ text/. Its lines:
 
     use run             a trained model in run/ (trained once for all cases)
     use study           a finished study, study.db and study.db.d/ (searched once for all cases)
-    hostile KIND PATH   a broken copy of its model file (HOSTILE below)
+    hostile KIND PATH [FILE]    a broken copy of its model file, or of this one (HOSTILE below)
     file PATH TEXT      a file; escapes as in Python
     do COMMAND          a shell command that must succeed
     run ARGUMENTS       sartor with these arguments; what follows is expected of it
@@ -140,6 +140,24 @@ def edited(model, change):
     return safetensors(header, model[8 + size:])
 
 
+def noted(key, change):
+    """A break of the JSON in the metadata `key` by `change`."""
+    def edit(header):
+        notes = header["__metadata__"]
+        note = json.loads(notes[key])
+        change(note)
+        notes[key] = json.dumps(note)
+    return lambda model: edited(model, edit)
+
+
+def architecture(**values):
+    return noted("sartor", lambda a: a.update(values))
+
+
+def grown_from(**values):
+    return noted("sartor.growth", lambda g: g["from"].update(values))
+
+
 def first_tensor(header):
     return next(v for k, v in header.items() if k != "__metadata__" and k != "tokenizer")
 
@@ -160,6 +178,23 @@ HOSTILE = {
         {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, b"\0" * 4),
     "no-weights": lambda m: edited(
         m, lambda h: [h.pop(k) for k in list(h) if k.endswith("gain")]),
+    "units-text": architecture(units="all"),
+    "units-behind": architecture(units=[{"liv": 99, "ff": 96}]),
+    "units-twice": architecture(units=[{"liv": 1, "ff": 96}] * 2),
+    "units-huge": architecture(units=[{"liv": 1, "ff": 1 << 62}]),
+    "units-negative": architecture(units=[{"liv": 1, "ff": -96}]),
+    "units-larger": architecture(units=[{"liv": 1, "ff": 65536}]),
+    "pairs-huge": noted("sartor", lambda a: a["units"][0].update(pairs=(1 << 63) - 1)),
+    "divisor-huge": architecture(divisor=(1 << 63) - 1),
+    "divisor-negative": architecture(divisor=-1),
+    "growth-text": lambda m: edited(
+        m, lambda h: h["__metadata__"].update({"sartor.growth": "bigger"})),
+    "growth-vocab": grown_from(vocab=200),
+    "growth-width": grown_from(width=48),
+    "growth-genome": grown_from(genome="1.1.1.1.1"),
+    "growth-units": grown_from(units=[{"liv": 0, "key": -1}]),
+    "growth-origin": noted("sartor.growth", lambda g: g.update(origin=[[1 << 32, 1, 1], [1, 1, 1]])),
+    "growth-weights": noted("sartor.growth", lambda g: g.update(weights="0" * 32)),
 }
 
 
@@ -317,8 +352,10 @@ class Runner:
         elif verb == "use":
             shutil.copytree(self.model(), os.path.join(cwd, "run"))
         elif verb == "hostile":
-            kind, path = rest.split()
-            with open(os.path.join(self.model(), "model.safetensors"), "rb") as f:
+            kind, path, *source = rest.split()
+            file = os.path.join(cwd, source[0]) if source else \
+                os.path.join(self.model(), "model.safetensors")
+            with open(file, "rb") as f:
                 broken = HOSTILE[kind](f.read())
             with open(os.path.join(cwd, path), "wb") as f:
                 f.write(broken)
