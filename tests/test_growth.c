@@ -175,6 +175,24 @@ static void test_into_architecture(void **state) {
     sr_model_destroy(&m);
 }
 
+/* Dense units become mixtures of equal experts, under both ways of routing. */
+static void test_into_experts(void **state) {
+    (void)state;
+    static const char *const requests[] = {"to=1.1.1.1.1-70.1.1.1.1-85.1.1.1.1",
+                                           "to=1.1.1.1.1-71.1.1.1.1-71.1.1.1.1 width=24 ff=+3"};
+    sr_model *m = growth_model(ctx, "SA-1 GEGLU GEGLU", &growth_sizes);
+    for (int i = 0; i < 2; i++) {
+        sr_growth *g = growth_must(ctx, m, "experts", requests[i], false);
+        assert_true(g->exact);
+        assert_int_equal(g->to->units[1].size.axis[SR_AXIS_EXPERT], SR_EXPERTS);
+        expect_same(m, g->to, "experts", requests[i], true);
+        expect_same_steps(m, g->to, "experts", requests[i]);
+        sr_growth_destroy(&g);
+    }
+    assert_null(growth_of(ctx, m, "to=1.1.1.1.1-9.1.1.1.1-9.1.1.1.1", false));
+    sr_model_destroy(&m);
+}
+
 /* ---- several at once, one after another ---- */
 
 enum { STEPS = 4 };
@@ -327,6 +345,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_groups, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_into_architecture, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_into_experts, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_random_orders, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_way_back, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_moments, make_context, free_context),

@@ -34,6 +34,9 @@ typedef void (*sartor_progress_fn)(void *user, const sartor_progress *progress);
 
 typedef struct sartor_train_options {
     const char *arch;
+    /* Instead of `arch`, sizes and `tokenizer`: a model file, or a folder with one, whose model is
+     * trained further as a new run, with a new optimiser. */
+    const char *from;
     sartor_sizes sizes; /* vocab follows from the tokenizer */
     sartor_text text;
     const char *tokenizer; /* SentencePiece .model file; NULL: bytes */

@@ -21,8 +21,11 @@ static int print_plan(const sartor_search_options *o, const sartor_search_plan *
         snprintf(workers, sizeof workers, "%d worker%s", o->workers, o->workers == 1 ? "" : "s");
     else
         snprintf(workers, sizeof workers, "workers on all cores");
-    printf("%-12s %s of %s tokens each\n", "trials", sr_grouped(plan->trials, a),
+    printf("%-12s %s of %s tokens each", "trials", sr_grouped(plan->trials, a),
            sr_short_count((double)o->train_tokens, b));
+    if (plan->inherit_tokens > 0)
+        printf(", or %s where they inherit", sr_short_count((double)plan->inherit_tokens, a));
+    printf("%s\n", o->rungs != NULL && *o->rungs != '\0' ? ", less what stops at rungs" : "");
     printf("%-12s about %s with %s\n", "time", sr_short_time(plan->seconds, a), workers);
     printf("%-12s %s in %s.d/\n", "disk", sr_short_bytes(plan->disk_bytes, a), o->study);
     printf("%-12s %s for all workers, %s for the largest trial\n", "memory",
@@ -209,6 +212,8 @@ const sr_command sr_command_search = {
         "# at most 2 million parameters, fast in generating, pieces instead of bytes\n"
         "sartor search --study fast.db --data books/ --tokenizer pieces.model \\\n"
         "    --objectives bpb,decode --limit params=2M --train-tokens 5M --precision bf16\n"
+        "# children inherit weights, and what is dominated half-way is stopped\n"
+        "sartor search --study quick.db --data books/ --evaluator inherit --rungs 0.5\n"
         "# the sizes of the paper\n"
         "sartor search --study paper.db --data text/ --livs 24 --width 768 --head-dim 64 \\\n"
         "    --context 4096 --train-tokens 1.3G --population 16 --generations 18\n",

@@ -224,6 +224,13 @@ const char *sr_unit_fixed(const sr_class *class_, sr_axis_kind kind) {
     return f->fixed != NULL ? f->fixed(class_, kind) : NULL;
 }
 
+/* The weights of experts add up to one, so that equal experts are one, however they are routed. */
+bool sr_class_grows_into(const sr_class *from, const sr_class *to) {
+    return from == to || (from->family == SR_FAMILY_GMEMLESS && to->family == SR_FAMILY_MOE &&
+                          !from->differential && !to->differential &&
+                          from->code.nonlinearity == to->code.nonlinearity);
+}
+
 /* Channel mixing: every unit is projected back to the residual stream by a matrix of its own, some
  * with a bias. */
 static sartor_status out_declare(sr_declare *d) {

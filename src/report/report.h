@@ -11,8 +11,11 @@
  *  "trials": [{"trial": int, "id": str, "generation": int, "genome": str, "names": str,
  *     "state": "open"|"done"|"failed", "reason": str|null, "front": bool, "feasible": bool,
  *     "baseline": str|null, "operator": str, "parents": [int], "mutations": int,
- *     "values": {name: x}}],
+ *     "values": {name: x},
+ *     "training": {"tokens": int, "inherited": share of its parameters, "stopped": share of its
+ *        budget, "lineage_trials": int, "lineage_tokens": int, "lineage_flops": x}}],
  *  "hypervolume": [x|null],       per generation
+ *  "training_flops": [x|null],    of all trials up to the end of the generation
  *  "classes": [{"generation": int, "counts": {class: int}}],   over the trials of the generation
  *  "backbones": {trial: [{"class": str, "family": "SA"|"Rec"|"GConv"|"GMemless",
  *     "weights_from": int|null,   the LIV (from 0) whose featurizer weights it uses

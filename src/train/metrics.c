@@ -15,15 +15,18 @@ static sartor_status cannot(sartor_context *ctx, const char *path, const char *w
     return sr_fail(ctx, SARTOR_IO, "%s: cannot %s: %s", path, what, strerror(errno));
 }
 
-/* The offset behind the last whole line of a step up to `step`. Lines rise by one step each; the
- * first that does not fit ends what is kept. */
+/* The offset behind the last whole line of a step up to `step`. Lines rise by one step each, from
+ * the first one's: a checkpoint that was moved to a new folder left its lines behind. The first
+ * that does not fit ends what is kept. */
 static long kept_bytes(FILE *f, int64_t step) {
     char line[SR_METRICS_LINE];
     long kept = 0;
-    for (int64_t expected = 1; expected <= step; expected++) {
+    for (int64_t last = 0; last < step;) {
         int64_t found = 0;
         if (fgets(line, sizeof line, f) == NULL || strchr(line, '\n') == NULL) break;
-        if (sscanf(line, "{\"step\": %" SCNd64, &found) != 1 || found != expected) break;
+        if (sscanf(line, "{\"step\": %" SCNd64, &found) != 1) break;
+        if (found < 1 || found > step || (last > 0 && found != last + 1)) break;
+        last = found;
         kept = ftell(f);
     }
     return kept;

@@ -1,4 +1,5 @@
-/* metrics.jsonl: one line for every step, in order, without gap and without double.
+/* metrics.jsonl: one line for every step that was done in its folder, in order, without gap and
+ * without double.
  *
  * Lines are appended as steps are done. A run that continues first drops what lies behind its
  * checkpoint (or was torn by a kill): the repeated steps write those lines again. */

@@ -54,6 +54,9 @@ SCHEMAS = {
                 ("params", [("backbone", int), ("embedding", int), ("total", int)]),
                 ("cache_bytes", int), ("flops_per_token", float), ("train_memory_bytes", int)],
     "generate": [("version", int), ("text", str), ("tokens", int), ("tokens_per_second", float)],
+    "grow": [("version", int), ("max_abs_logit_difference", float), ("params_before", int),
+             ("params_after", int), ("new_entries", int), ("exact", bool),
+             ("flops_per_token_before", float), ("flops_per_token_after", float)],
     "tokenizer": [("version", int), ("vocab", int), ("text_bytes", int)],
     "livs": [("version", int), ("livs", list)],
     "ops": [("version", int), ("ops", list)],
@@ -69,7 +72,8 @@ SCHEMAS.update({
     "front": [("version", int), ("objectives", list), ("reference", list), ("front", list)],
     "show": [("version", int),
              ("trials", [("done", int), ("running", int), ("failed", int), ("waiting", int)]),
-             ("generation", int), ("hypervolume", list), ("settings", dict)],
+             ("generation", int), ("hypervolume", list), ("settings", dict),
+             ("training", (dict, type(None))), ("training_flops", list)],
     "finals": [("version", int), ("tokens", int), ("seeds", int), ("finals", list)],
     "scale": [("version", int), ("results", list), ("shared", dict)],
     "scale-plan": [("version", int), ("runs", list), ("flops", float), ("text_bytes", int),
@@ -81,10 +85,14 @@ SCHEMAS.update({
 # Rows of the lists in an answer, and the answer whose keys come in any order and may be more.
 FRONT_ROW = [("trial", int), ("id", str), ("genome", str), ("sizes", SIZES), ("generation", int),
              ("objectives", dict), ("baseline", OPTIONAL_TEXT)]
+SPREAD = [("mean", float), ("std", float), ("values", list)]
 FINALS_ROW = [("trial", (int, type(None))), ("id", str), ("genome", str),
-              ("baseline", OPTIONAL_TEXT),
-              ("bpb", [("mean", float), ("std", float), ("values", list)]), ("params", int),
-              ("cache", int), ("flops", float), ("prefill", float), ("decode", float)]
+              ("baseline", OPTIONAL_TEXT), ("bpb", SPREAD), ("params", int), ("cache", int),
+              ("flops", float), ("prefill", float), ("decode", float), ("validation", SPREAD),
+              ("search", (dict, type(None)))]
+TRAINING = [("tokens", int), ("flops", float), ("inherits", list), ("inherited_share", float),
+            ("lineage", [("trials", int), ("tokens", int), ("flops", float)]),
+            ("tokens_from_scratch", int), ("stopped", (float, type(None))), ("rungs", list)]
 TRIAL = [("version", int), ("trial", int), ("id", str), ("genome", str), ("names", str),
          ("sizes", SIZES), ("generation", int), ("state", str), ("reason", OPTIONAL_TEXT),
          ("baseline", OPTIONAL_TEXT), ("operator", str), ("parents", list), ("mutations", int),
@@ -189,6 +197,8 @@ def check_json(kind, out):
     value = json.loads(out)
     if kind == "trial":
         check_schema(value, TRIAL, open=True)
+        if value["state"] == "done":
+            check_schema(value["training"], TRAINING, "training")
     else:
         check_schema(value, SCHEMAS[kind])
     expect(value["version"] == 1, "version %r" % value["version"])
@@ -216,6 +226,9 @@ def check_json(kind, out):
         for row in value["finals"]:
             check_schema(row, FINALS_ROW, "a row")
             expect(len(row["bpb"]["values"]) == value["seeds"], "a value for each seed")
+            expect((row["search"] is None) == (row["trial"] is None), "search of a trial")
+            if row["search"] is not None:
+                check_schema(row["search"], TRAINING + [("bpb", float)], "search")
     return value
 
 

@@ -192,6 +192,32 @@ def check_actions(page, data):
                 any("µs" in t for t in ticks))
 
 
+def check_inherit(page, data):
+    """What is said of training, and the hypervolume by its cost."""
+    stopped = next(t for t in data["trials"] if t["front"] and "stopped" in t["training"] and t["parents"])
+    page.run("document.querySelector('#front tr[data-trial=\"%d\"]').click()" % stopped["trial"])
+    page.frames()
+    expect("badge", page.run("document.querySelector('#card .badge.stopped').textContent"),
+           "stopped at 25\u202f%")
+    note = page.run("document.querySelector('#card .training').textContent")
+    expect_true("note: " + note, "trained on 200k tokens, with 75\u202f% of its parameters" in note and
+                "%d trials" % stopped["training"]["lineage_trials"] in note)
+    expect_true("marks of stopped ancestors", count(page, ".ancestor.stopped") > 0)
+    page.run("(() => { const s = document.querySelector('#hypervolume select'); s.selectedIndex = 1;"
+             "s.dispatchEvent(new Event('change')); })()")
+    page.frames()
+    expect("cost", page.run("document.querySelectorAll('#hypervolume .axis-title')[0].textContent"),
+           "FLOPs of all training until then")
+    at = page.run("[...document.querySelectorAll('.hypervolume-point')].map(c => Number(c.getAttribute('cx')))")
+    spent = data["training_flops"]
+    scale = (at[-1] - at[0]) / (spent[-1] - spent[0])
+    expect_true("places by cost: %r" % at, all(abs(x - at[0] - scale * (s - spent[0])) < 0.01
+                                               for x, s in zip(at, spent)))
+    expect("in search", page.run("[...document.querySelectorAll('#finals tbody td')].filter("
+                                 "c => c.textContent === '2.500').length"),
+           sum(f["search"] is not None for f in data["finals"]))
+
+
 def check_hostile(page, data, text):
     expect("script elements in the file", text.lower().count("<script"), 3)
     back = json.loads(page.run("document.getElementById('data').textContent"))
@@ -260,6 +286,8 @@ def check_study(page, program, folder, name):
     if name == "search":
         check_actions(page, data)
         check_colours(page, name)
+    if name == "inherit":
+        check_inherit(page, data)
     if name == "hostile":
         check_hostile(page, data, text)
     if name == "large":

@@ -48,6 +48,17 @@ const childrenOf = (() => {
 const backboneOf = (trial) => own(data.backbones, String(trial.trial)) || null;
 const curveOf = (trial) => own(data.curves, String(trial.trial)) || null;
 
+// How a trial was trained: a number, or null.
+function trainingOf(trial, name) {
+  const value = own(trial.training, name);
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}
+// "stopped at 25 %" for a trial that ended at a rung; "" for others.
+function stoppedText(trial) {
+  const share = trainingOf(trial, "stopped");
+  return share === null ? "" : `stopped at ${showShare(share)}`;
+}
+
 // "#12", and the name where it has one.
 const titleOf = (trial) =>
   isBaseline(trial) ? `${shortName(trial.baseline)} (#${trial.trial})` : `#${trial.trial}`;

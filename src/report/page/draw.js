@@ -187,7 +187,8 @@ function trialTooltip(trial) {
     el("p", {class: "title"}, titleOf(trial), el("span", null, [
       ` generation ${trial.generation}`, trial.front ? ", front" : "",
       trial.feasible === false ? ", beyond a limit" : "",
-      trial.state !== "done" ? `, ${trial.state}` : ""])),
+      trial.state !== "done" ? `, ${trial.state}` : "",
+      stoppedText(trial) ? `, ${stoppedText(trial)}` : ""])),
     el("table", null, rows),
     el("p", {class: "names"}, trial.names),
     el("p", {class: "genome"}, trial.genome),

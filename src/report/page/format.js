@@ -74,6 +74,9 @@ function showSpread(measure, mean, std) {
   return `${mean.toFixed(places)} ± ${std.toFixed(places)}`.replace("-", "\u2212");
 }
 
+// A share of a whole.
+const showShare = (share) => `${significant(100 * share, 3)}\u202f%`;
+
 // A difference in percent of `from`, with sign; "" where it says nothing.
 function showChange(value, from) {
   if (value === null || from === null || from === 0) return "";
