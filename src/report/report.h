@@ -45,7 +45,7 @@
  *     "points": as sr_thin_json(), with bpb, norm and speed (tokens per second),
  *     "validation": likewise, with bpb,
  *     "growth": [{"step": steps done before, "tokens", "seconds", "grown": str|null,
- *        "params": from then on}]}]}
+ *        "from": int|null, "params": before and from then on}]}]}
  */
 #ifndef SR_REPORT_REPORT_H
 #define SR_REPORT_REPORT_H

@@ -26,17 +26,27 @@ enum {
     VALIDATIONS = 500  /* of one run, at most */
 };
 
+/* What the file beside the metrics says; zero without one. */
+typedef struct stored_size {
+    int64_t params;
+    int births;
+} stored_size;
+
 typedef struct reading {
     sartor_context *ctx;
     const char *metrics; /* the path */
     sr_thin steps, validations;
     json_t *growth;
-    sr_metrics_entry last; /* step 0: none; its `grown` is not valid */
-    int64_t lines;
+    sr_metrics_entry last;        /* step 0: none; its `grown` is not valid */
     int64_t first_params, params; /* 0: not known */
+    stored_size stored;
 } reading;
 
 /* ---- metrics ---- */
+
+static json_t *known(int64_t count) {
+    return count > 0 ? json_integer((json_int_t)count) : json_null();
+}
 
 static sartor_status add_growth(reading *r, const sr_metrics_entry *e) {
     if (json_array_size(r->growth) == SR_MAX_GROWTHS)
@@ -44,12 +54,12 @@ static sartor_status add_growth(reading *r, const sr_metrics_entry *e) {
                        (long long)e->step);
     if (r->params == 0) r->first_params = e->params_before;
     r->params = e->params;
-    if (json_array_append_new(
-            r->growth,
-            json_pack("{s:I, s:I, s:o, s:o, s:I}", "step", (json_int_t)(e->step - 1), "tokens",
-                      (json_int_t)r->last.tokens, "seconds", sr_number_or_null(r->last.seconds),
-                      "grown", sr_string_or_null(e->grown), "params", (json_int_t)e->params)) != 0)
-        return sr_no_memory(r->ctx);
+    json_t *one =
+        json_pack("{s:I, s:I, s:o, s:o, s:o, s:I}", "step", (json_int_t)(e->step - 1), "tokens",
+                  (json_int_t)r->last.tokens, "seconds", sr_number_or_null(r->last.seconds),
+                  "grown", sr_string_or_null(e->grown), "from", known(e->params_before), "params",
+                  (json_int_t)e->params);
+    if (json_array_append_new(r->growth, one) != 0) return sr_no_memory(r->ctx);
     return SARTOR_OK;
 }
 
@@ -62,7 +72,6 @@ static sartor_status take(void *user, const sr_metrics_entry *e) {
         sr_thin_add(&r->validations, e->step, e->tokens, e->seconds, e->rate,
                     (const double[]){e->validation_bits_per_byte, NAN, NAN});
     r->last = *e;
-    r->lines++;
     return SARTOR_OK;
 }
 
@@ -86,7 +95,7 @@ static json_t *model_json(const sr_model *m, const sr_cost *cost) {
 }
 
 static sartor_status describe_file(sartor_context *ctx, const char *path, json_t *run,
-                                   int64_t *params) {
+                                   stored_size *stored) {
     sr_st_reader *reader = NULL;
     sr_model *model = NULL;
     sr_run_record record;
@@ -97,7 +106,7 @@ static sartor_status describe_file(sartor_context *ctx, const char *path, json_t
     if (status == SARTOR_OK) status = sr_model_compile(ctx, path, reader, &model);
     if (status == SARTOR_OK) status = sr_model_cost(ctx, model, &cost);
     if (status == SARTOR_OK) {
-        *params = cost.backbone + cost.embedding;
+        *stored = (stored_size){cost.backbone + cost.embedding, record.births.count};
         int bad = json_object_set(run, "settings", settings);
         bad |= json_object_set_new(run, "model", model_json(model, &cost));
         bad |= json_object_set_new(run, "planned",
@@ -125,13 +134,14 @@ static char *inside(const char *folder, const char *name) {
 
 /* What the newest file with weights says, if there is one: a run that ends in this moment renames
  * its checkpoint. */
-static sartor_status describe(reading *r, const char *folder, json_t *run, int64_t *params) {
+static sartor_status describe(reading *r, const char *folder, json_t *run) {
     static const char *const files[] = {"checkpoint.safetensors", "model.safetensors"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char *path = inside(folder, files[i]);
         if (path == NULL) return sr_no_memory(r->ctx);
         const bool there = access(path, F_OK) == 0;
-        const sartor_status status = there ? describe_file(r->ctx, path, run, params) : SARTOR_OK;
+        const sartor_status status =
+            there ? describe_file(r->ctx, path, run, &r->stored) : SARTOR_OK;
         const bool gone = there && status == SARTOR_IO && access(path, F_OK) != 0;
         free(path);
         if (there && !gone) return status;
@@ -147,11 +157,8 @@ static sartor_status fill(reading *r, json_t *run) {
     int bad = json_object_set_new(run, "steps", json_integer((json_int_t)r->last.step));
     bad |= json_object_set_new(run, "tokens", json_integer((json_int_t)r->last.tokens));
     bad |= json_object_set_new(run, "seconds", sr_number_or_null(r->last.seconds));
-    bad |= json_object_set_new(run, "first_params",
-                               r->first_params > 0 ? json_integer((json_int_t)r->first_params)
-                                                   : json_null());
-    bad |= json_object_set_new(run, "params",
-                               r->params > 0 ? json_integer((json_int_t)r->params) : json_null());
+    bad |= json_object_set_new(run, "first_params", known(r->first_params));
+    bad |= json_object_set_new(run, "params", known(r->params));
     bad |= json_object_set_new(run, "points", sr_thin_json(&r->steps, quantities));
     bad |= json_object_set_new(run, "validation", sr_thin_json(&r->validations, only));
     bad |= json_object_set(run, "growth", r->growth);
@@ -159,16 +166,17 @@ static sartor_status fill(reading *r, json_t *run) {
 }
 
 static sartor_status read_run(reading *r, const char *folder, int limit, json_t *run) {
-    int64_t stored = 0;
     if (access(r->metrics, F_OK) != 0)
         return sr_fail(r->ctx, SARTOR_IO,
                        "%s: not the folder of a training run (no metrics.jsonl in it)", folder);
     r->growth = json_array();
     SR_TRY(sr_thin_begin(r->ctx, limit, &r->steps));
     SR_TRY(sr_thin_begin(r->ctx, VALIDATIONS, &r->validations));
-    SR_TRY(describe(r, folder, run, &stored));
+    SR_TRY(describe(r, folder, run));
     SR_TRY(sr_metrics_read(r->ctx, r->metrics, take, r));
-    if (r->params == 0) r->first_params = r->params = stored;
+    if (r->params == 0) r->first_params = r->params = r->stored.params;
+    /* Some of its growth was elsewhere: nobody knows from which size. */
+    if ((size_t)r->stored.births > json_array_size(r->growth)) r->first_params = 0;
     return fill(r, run);
 }
 

@@ -465,6 +465,9 @@ def check_run_actions(page, data):
                 grown["growth"][0]["grown"] in text)
     for run in data["runs"]:
         expect_true("tooltip names " + run["name"] + ": " + text, run["name"] in text)
+    expect("parameters of growth", page.run("[...document.querySelectorAll('#growth tbody tr')].map("
+                                            "r => r.cells[4].textContent + ' ' + r.cells[5].textContent)"),
+           ["133k 247k", "247k 351k"])
     choose(page, "smoothing", 0)
     text = tip(at)
     expect_true("a value as it was measured: " + text, ("%.3f" % plain["points"]["bpb"]["mean"][29]) in text)

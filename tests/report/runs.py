@@ -39,8 +39,8 @@ def result(rng, name, points=60, width=1, growth=(), done=True, per_step=1024, p
                       "norm": column(rng, steps, width, lambda s: 0.5 + rng.random()),
                       "speed": column(rng, steps, width, lambda s: 20000 + 500 * rng.random())},
            "validation": {**places(measured, 1, per_step), "bpb": column(rng, measured, 1, loss)},
-           "growth": [{"step": s, "tokens": per_step * s, "seconds": 0.3 * s, "grown": what, "params": n}
-                      for s, what, n in growth]}
+           "growth": [{"step": s, "tokens": per_step * s, "seconds": 0.3 * s, "grown": what, "params": n, "from": old}
+                      for (s, what, n), old in zip(growth, [params, *(g[2] for g in growth)])]}
     if done:
         run.update(
             planned=last, final={"step": last, "tokens": per_step * last, "seconds": 0.3 * last, "bpb": 2.0001},

@@ -50,8 +50,7 @@ const runs = listOf(data.runs).map((run, index) => {
     width: run.points && run.points.width || 1,
     points: pointsOf(run.points, ["bpb", "norm", "speed"], work),
     validation: pointsOf(run.validation, ["bpb"], work),
-    growth: growth.map((g, i) => ({...g, work: work(g.tokens),
-      from: i > 0 ? growth[i - 1].params : run.first_params,
+    growth: growth.map((g) => ({...g, work: work(g.tokens),
       grown: typeof g.grown === "string" ? g.grown : "(too long to be told)"})),
   };
 });
