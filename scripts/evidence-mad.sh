@@ -76,6 +76,21 @@ print(json.dumps({"arch": sys.argv[1], **json.load(open(sys.argv[2]))}))' "$arch
     mv "$results/text.jsonl.part" "$results/text.jsonl"
 }
 
+# Four times what the quick suite spends on a task, or more: longer sequences, more examples or epochs.
+larger_one() {
+    mad "larger-$1" larger --precision bf16 --suite "$2" --epochs "$3" --lr 1e-3 --weight-decay 0 \
+        "${published[@]}" "${others[@]:0:2}"
+}
+
+larger() {
+    larger_one memorization memorization:vocab=2048,test=256 200
+    larger_one recall recall:train=1600,test=256 50
+    larger_one compression compression:train=6400,test=256 25
+    larger_one copy copy:length=128,train=1600,test=256 50
+    larger_one noisy noisy:vocab=24,train=1600,test=256 60
+    larger_one fuzzy fuzzy:vocab=8,key-size=2,value-size=2,train=1600,test=256 50
+}
+
 # The benchmark's own settings, attention and SwiGLU, one rate of its grid.
 learns() {
     local task
@@ -90,8 +105,11 @@ grid() {
 }
 
 laws() {
-    keep laws.json "$sartor" scale "SA-1 GMemless" "Rec-1 GMemless" "GConv-1 GMemless" --study "$folder/laws.db" \
-        --data "$text" --budgets 3e11,1e12,3e12 --precision bf16 --workers "$workers" --quiet --json
+    [ -d "$text" ] || "$here/scripts/get-text.sh" large "$text"
+    local options=("SA-1 GMemless" "Rec-1 GMemless" --study "$folder/laws.db" --data "$text"
+        --budgets "1e11,3e11,1e12" --precision bf16 --workers "$workers" --quiet)
+    keep laws.json "$sartor" scale "${options[@]}" --json
+    keep laws.txt "$sartor" scale "${options[@]}"
 }
 
 for part in "${parts[@]}"; do "$part"; done
