@@ -90,6 +90,28 @@ def fresh(c, rng):
     c.all_old()
 
 
+def rms(values):
+    return math.sqrt(sum(x * x for x in values) / len(values))
+
+
+def match(c):
+    """New free entries take the size of old ones: of their tensor, else of those of the same name."""
+    named = {}
+    for name, rows, columns in c.weights():
+        if rows > 1:
+            w, g = c.data[name], c.data[GENERATION + name]
+            key = name.split(".", 2)[2] if name.startswith("liv.") else name
+            named.setdefault(key, []).append((w, [i for i in range(len(w)) if g[i] == 0],
+                                              [i for i in range(len(w)) if g[i] > 0 and w[i] != 0]))
+    for tensors in named.values():
+        every = [w[i] for w, old, _ in tensors for i in old]
+        for w, old, new in tensors:
+            if new:
+                factor = rms([w[i] for i in old] or every) / rms([w[i] for i in new])
+                for i in new:
+                    w[i] *= factor
+
+
 def old_block(c, name, rows, columns):
     """Old entries are the first rows and columns of a tensor: how many."""
     g = c.data[GENERATION + name]
@@ -158,7 +180,7 @@ def stack(c):
 
 def main():
     parser = argparse.ArgumentParser(description="baselines of growth")
-    parser.add_argument("method", choices=["fresh", "copy", "stack"])
+    parser.add_argument("method", choices=["fresh", "copy", "stack", "match"])
     parser.add_argument("grown")
     parser.add_argument("out")
     parser.add_argument("--seed", type=int, default=0)
@@ -170,6 +192,8 @@ def main():
         fresh(c, rng)
     elif o.method == "copy":
         copy(c, o.share, o.noise, rng)
+    elif o.method == "match":
+        match(c)
     else:
         stack(c)
     c.write(o.out)

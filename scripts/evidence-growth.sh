@@ -5,7 +5,7 @@
 #     scripts/evidence-growth.sh [FOLDER] [PART...]     runs and text go there; default build/growth
 #
 # PARTs, all by default: small-1 small-2 small-3 (ff, width, layers at 0.3 M parameters, by seed),
-# axes-1 .. axes-3 (heads, value, key), large-1 .. (1 M parameters), search-1 .. (inherit).
+# axes-1 .. axes-3 (heads, value, key), large-1 .. (1 M parameters), search-0 .. search-2 (inherit).
 # Raw results, curves thinned to a hundred points, land in docs/results/growth/.
 set -euo pipefail
 trap 'kill $(jobs -rp) 2>/dev/null || true' EXIT
@@ -228,6 +228,21 @@ part_large() {
         "from_scratch large-scratch-150-$seed scratch $((budget * 3 / 2))"
 }
 
+# The search of docs/results/star.md with its seeds and settings, children inheriting and trials
+# stopping early.
+part_search() {
+    local name=search-inherit-$seed
+    [ -f "$results/$name.json" ] && return 0
+    echo "$(date +%H:%M) $name" >&2
+    "$sartor" search --study "$folder/$name.study" --data "$corpus" --objectives bpb,params \
+        --seed "$seed" --livs 12 --width 64 --head-dim 16 --context 256 --batch 4 --lr 4e-3 \
+        --precision bf16 --train-tokens 500k --population 16 --generations 8 --threads 1 \
+        --evaluator inherit --rungs 0.25,0.5 --workers "$jobs_at_once" --quiet >/dev/null
+    "$sartor" front "$folder/$name.study" --json >"$results/search-front-$seed.json"
+    "$sartor" show "$folder/$name.study" --json >"$results/$name.json.part"
+    mv "$results/$name.json.part" "$results/$name.json"
+}
+
 # Commands beside each other, $jobs_at_once at a time.
 together() {
     local command
@@ -241,7 +256,8 @@ together() {
 
 text
 if [ $# -gt 0 ]; then shift; fi
-[ $# -gt 0 ] || set -- small-1 small-2 small-3 axes-1 axes-2 axes-3 large-1 large-2 large-3
+[ $# -gt 0 ] || set -- small-1 small-2 small-3 axes-1 axes-2 axes-3 \
+    large-1 large-2 large-3 search-0 search-1 search-2
 for part in "$@"; do
     seed=${part##*-}
     "part_${part%-*}"
