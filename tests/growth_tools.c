@@ -75,8 +75,43 @@ sr_growth *growth_of(sartor_context *ctx, const sr_model *model, const char *tex
     return g;
 }
 
-static void tokens(int32_t *ids, int64_t n, int64_t vocab) {
-    const sr_rng rng = {3, SR_FOR_TEST, 0};
+sr_growth *growth_must(sartor_context *ctx, const sr_model *model, const char *what,
+                       const char *request, bool approximate) {
+    sr_growth *g = growth_of(ctx, model, request, approximate);
+    if (g == NULL) fail_msg("%s, %s: %s", what, request, sartor_error(ctx));
+    return g;
+}
+
+uint8_t *growth_entries(const sr_growth *g) {
+    enum { OLD = 1, UNTOUCHED = 7 };
+    const size_t n = (size_t)g->to->schema.elements, old = (size_t)g->from->schema.elements;
+    float *from = calloc(old, sizeof *from), *to = calloc(n, sizeof *to);
+    uint8_t *entry = calloc(n, 1);
+    for (size_t i = 0; i < old; i++) from[i] = OLD;
+    for (size_t i = 0; i < n; i++) to[i] = UNTOUCHED;
+    sr_growth_weights(g, from, to);
+    sr_growth_generations(g, NULL, 1, entry);
+    for (size_t i = 0; i < n; i++)
+        if (entry[i] != 0)
+            entry[i] = to[i] == 0 ? GROWTH_ZERO : to[i] == UNTOUCHED ? GROWTH_FREE : GROWTH_TAKEN;
+    free(from);
+    free(to);
+    return entry;
+}
+
+unsigned growth_new_axes(const sr_growth *g, int param, int64_t index, int64_t place[SR_MAX_AXES]) {
+    const sr_grown_tensor *t = &g->tensor[param];
+    unsigned axes = 0;
+    for (int a = t->to->axes - 1; a >= 0; a--) {
+        place[a] = index % t->to->axis[a].size;
+        index /= t->to->axis[a].size;
+        if (t->from == NULL || t->map[a][place[a]] < 0) axes |= 1u << a;
+    }
+    return axes;
+}
+
+void growth_tokens(int32_t *ids, int64_t n, int64_t vocab, uint64_t seed) {
+    const sr_rng rng = {seed, SR_FOR_TEST, 0};
     for (int64_t i = 0; i < n; i++)
         ids[i] = (int32_t)sr_rng_below(rng, (uint64_t)i, (uint64_t)vocab);
 }
@@ -97,7 +132,7 @@ growth_difference growth_compare(sartor_context *ctx, sr_model *a, sr_model *b,
     growth_difference d = {0, 0};
     model_run x = model_run_make(ctx, a, numbers, SR_GRAPH_LOGITS, BATCH, LENGTH, false, 1),
               y = model_run_make(ctx, b, numbers, SR_GRAPH_LOGITS, BATCH, LENGTH, false, 1);
-    tokens(ids, BATCH * LENGTH, a->sizes.vocab);
+    growth_tokens(ids, BATCH * LENGTH, a->sizes.vocab, 3);
     model_run_go(&x, ids, NULL);
     model_run_go(&y, ids, NULL);
     const sr_view u = sr_graph_view(x.graph.graph, x.graph.out),
@@ -116,7 +151,7 @@ growth_difference growth_compare_steps(sartor_context *ctx, sr_model *a, sr_mode
     model_run whole = model_run_make(ctx, a, SR_FAST_F32, SR_GRAPH_LOGITS, 1, LENGTH, false, 1);
     sr_decoder *decoder;
     const sr_decoder_options options = {LENGTH, SR_F32, SR_FAST_F32, 1};
-    tokens(ids, LENGTH, a->sizes.vocab);
+    growth_tokens(ids, LENGTH, a->sizes.vocab, 3);
     model_run_go(&whole, ids, NULL);
     const sr_view u = sr_graph_view(whole.graph.graph, whole.graph.out);
     if (sr_decoder_create(ctx, b, &options, &decoder) != SARTOR_OK)

@@ -18,6 +18,20 @@ sr_model *growth_model(sartor_context *ctx, const char *arch, const sr_sizes *si
 sr_growth *growth_of(sartor_context *ctx, const sr_model *model, const char *request,
                      bool approximate);
 
+/* The same where it must succeed. */
+sr_growth *growth_must(sartor_context *ctx, const sr_model *model, const char *what,
+                       const char *request, bool approximate);
+
+/* What growth made of an entry of the larger model's flat buffer: of the new ones ZERO are zero by
+ * rule, FREE are as in a new model, TAKEN are made of old ones. */
+typedef enum growth_entry { GROWTH_OLD, GROWTH_ZERO, GROWTH_FREE, GROWTH_TAKEN } growth_entry;
+/* One byte for each of to->schema.elements; release with free(). */
+uint8_t *growth_entries(const sr_growth *growth);
+/* On which axes entry `index` of parameter `param` of the larger model lies at a new coordinate: a
+ * bit for each; all bits where the parameter is new. place[]: its coordinates. */
+unsigned growth_new_axes(const sr_growth *growth, int param, int64_t index,
+                         int64_t place[SR_MAX_AXES]);
+
 /* Largest difference of the logits of two models over a few sequences, and the largest logit. */
 typedef struct growth_difference {
     double worst, largest;
@@ -25,6 +39,9 @@ typedef struct growth_difference {
 growth_difference growth_compare(sartor_context *ctx, sr_model *a, sr_model *b, sr_numbers numbers);
 /* Of logits after prefill and steps of `b` against a whole pass of `a`; f32 kernels and cache. */
 growth_difference growth_compare_steps(sartor_context *ctx, sr_model *a, sr_model *b);
+
+/* Random tokens; ids and targets of tests. */
+void growth_tokens(int32_t *ids, int64_t n, int64_t vocab, uint64_t seed);
 
 /* Architectures that tests grow: every class, and all kinds of sharing; NULL behind the last. */
 const char *growth_arch(int index, char text[96]);

@@ -1,5 +1,6 @@
 /* Training what was born late: sizes of updates, rates, freezing, and checkpoints of grown models.
  */
+#include "adam_bound.h"
 #include "base/rng.h"
 #include "model_run.h"
 #include "train/checkpoint.h"
@@ -112,18 +113,6 @@ static float gradient(kind what, int i, int age) {
     }
 }
 
-/* The most, in learning rates, that any gradients can make of the own step t >= 1 (Cauchy-Schwarz
- * on the two averages): 1 at first, 1.0014 at the second step, 2.24 at the hundredth (beta2 =
- * 0.999; 1.16 with 0.95), which takes a burst after a long rest. */
-static double most(int t, double beta2) {
-    double sum = 0;
-    for (int j = 0; j < t; j++) {
-        double w = 0.1 * pow(0.9, j) / (1 - pow(0.9, t));
-        sum += w * w / ((1 - beta2) * pow(beta2, j) / (1 - pow(beta2, t)));
-    }
-    return sqrt(sum);
-}
-
 /* The largest update of a new entry in its first steps, in learning rates. */
 static double largest(kind what, double beta2, const sr_births *births) {
     flat f = make_flat(), plain = make_flat();
@@ -140,7 +129,7 @@ static double largest(kind what, double beta2, const sr_births *births) {
                 assert_true(same(f.p[i], plain.p[i]) && same(f.m[i], plain.m[i]) &&
                             same(f.v[i], plain.v[i]));
             else if (births != NULL)
-                assert_true(moved <= most(age + 1, beta2) * (1 + 2e-5));
+                assert_true(moved <= adam_most(age + 1, beta2) * (1 + 2e-5));
             if (f.generation[i] == 1 && moved > peak) peak = moved;
         }
     }

@@ -44,7 +44,9 @@ static void test_rows_never_move(void **state) {
         /* from here on whole */
         "MHA", "MHA-1H", "MHA-W", "MHA-W-1H", "MLP", "MoE-MLP", "MoE-MLP-Top2", "Mamba", "Hyena",
         "MH-Hyena", "Hyena-Experts", "Hyena-Experts-Top2", "GDN", "RWKV-6", "RWKV-6-CM", "LinAttn",
-        "LinAttn-1H", "GLA", "GLA-1H", "Mamba-2"};
+        "LinAttn-1H", "GLA", "GLA-1H", "Mamba-2",
+        /* and composed again */
+        "GEGLU"};
     int n = (int)(sizeof later / sizeof *later);
     assert_true(sr_class_count() >= SR_PAPER_CLASSES + n);
     assert_true(sr_class_count() < SR_POOL_CLASSES);
@@ -80,7 +82,7 @@ static void test_codes(void **state) {
         *(code.featurizer < 10 ? &composed : &whole) += good;
         if (!good) assert_true(strlen(sartor_error(ctx)) > 10);
     }
-    assert_int_equal(composed, 32 + 16 + 3 + 2 + 3);
+    assert_int_equal(composed, 32 + 16 + 3 + 2 + 4);
     int plain = 0;
     for (int k = 1; k <= sr_class_count(); k++) plain += !sr_class_get(k)->differential;
     assert_int_equal(whole, plain - composed);
@@ -96,8 +98,9 @@ static void test_code_reasons(void **state) {
         {{0, 2, 1, 2, 3}, "featurizer 0 is not in 1.."},
         {{1, 5, 1, 2, 3}, "token mixing 5 is not in 1..4"},
         {{1, 2, 3, 2, 3}, "sparsity 3 is not in 1..2"},
-        {{1, 2, 1, 0, 3}, "nonlinearity 0 is not in 1..4"},
+        {{1, 2, 1, 0, 3}, "nonlinearity 0 is not in 1..5"},
         {{1, 2, 1, 2, 4}, "channel mixing 4 is not in 1..3"},
+        {{1, 2, 1, 5, 3}, "nonlinearities 1 to 4"},
         {{5, 2, 1, 2, 3}, "needs q, k and v"},
         {{1, 2, 1, 2, 1}, "each channel would need a head of its own"},
         {{3, 2, 1, 2, 2}, "nothing to repeat k and v over"},

@@ -69,8 +69,7 @@ static void grow_one_axis(const char *arch, const sr_growth_size *size, const ch
         sr_growth *g = growth_of(ctx, m, request, false);
         if (is_fixed(m, size->axis)) {
             assert_null(g);
-            g = growth_of(ctx, m, request, true);
-            if (g == NULL) fail_msg("%s, %s: %s", arch, request, sartor_error(ctx));
+            g = growth_must(ctx, m, arch, request, true);
             assert_false(g->exact);
         } else if (g == NULL) {
             /* groups of queries that cannot grow by so many */
@@ -108,8 +107,7 @@ static void test_rotation(void **state) {
             sr_model *m = growth_model(ctx, archs[a], &growth_sizes);
             const bool one_head = strstr(archs[a], "1H") != NULL;
             const char *request = one_head ? "key=32 rotation=spread" : requests[i];
-            sr_growth *g = growth_of(ctx, m, request, false);
-            if (g == NULL) fail_msg("%s, %s: %s", archs[a], request, sartor_error(ctx));
+            sr_growth *g = growth_must(ctx, m, archs[a], request, false);
             expect_same(m, g->to, archs[a], request, false);
             expect_same_steps(m, g->to, archs[a], request);
             sr_growth_destroy(&g);
@@ -130,8 +128,7 @@ static void test_groups(void **state) {
     sizes.width = 32;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sr_model *m = growth_model(ctx, "SA-3 RA-3", &sizes);
-        sr_growth *g = growth_of(ctx, m, cases[i].request, false);
-        if (g == NULL) fail_msg("%s: %s", cases[i].request, sartor_error(ctx));
+        sr_growth *g = growth_must(ctx, m, "groups", cases[i].request, false);
         assert_int_equal(g->to->units[0].size.axis[SR_AXIS_HEAD], cases[i].heads);
         assert_int_equal(g->to->units[1].size.axis[SR_AXIS_KV_HEAD], cases[i].kv);
         expect_same(m, g->to, "SA-3 RA-3", cases[i].request, false);
@@ -151,8 +148,7 @@ static void test_new_livs(void **state) {
             char request[96];
             snprintf(request, sizeof request, "livs=%s,%s@%s", sr_class_get(c)->name,
                      sr_class_get(c)->name, places[p]);
-            sr_growth *g = growth_of(ctx, m, request, false);
-            if (g == NULL) fail_msg("%s: %s", request, sartor_error(ctx));
+            sr_growth *g = growth_must(ctx, m, "new LIVs", request, false);
             assert_int_equal(g->to->genome.n, 4);
             expect_same(m, g->to, "SA-1 GMemless", request, false);
             sr_growth_destroy(&g);
@@ -164,9 +160,8 @@ static void test_new_livs(void **state) {
 static void test_into_architecture(void **state) {
     (void)state;
     sr_model *m = growth_model(ctx, "1.1.1.1.2-9.1.1.1.1-1.1.1.1.2", &growth_sizes);
-    sr_growth *g =
-        growth_of(ctx, m, "to=7.1.1.1.1-1.1.1.2.2-9.1.1.1.1-5.1.1.1.1-1.1.1.2.2 width=32", false);
-    if (g == NULL) fail_msg("%s", sartor_error(ctx));
+    sr_growth *g = growth_must(
+        ctx, m, "a part", "to=7.1.1.1.1-1.1.1.2.2-9.1.1.1.1-5.1.1.1.1-1.1.1.2.2 width=32", false);
     assert_int_equal(g->to->genome.n, 5);
     assert_int_equal(g->to->sizes.width, 32);
     assert_int_equal(g->to->units[1].size.axis[SR_AXIS_HEAD], 8);
@@ -180,13 +175,31 @@ static void test_into_architecture(void **state) {
     sr_model_destroy(&m);
 }
 
+/* Dense units become mixtures of equal experts, under both ways of routing. */
+static void test_into_experts(void **state) {
+    (void)state;
+    static const char *const requests[] = {"to=1.1.1.1.1-70.1.1.1.1-85.1.1.1.1",
+                                           "to=1.1.1.1.1-71.1.1.1.1-71.1.1.1.1 width=24 ff=+3"};
+    sr_model *m = growth_model(ctx, "SA-1 GEGLU GEGLU", &growth_sizes);
+    for (int i = 0; i < 2; i++) {
+        sr_growth *g = growth_must(ctx, m, "experts", requests[i], false);
+        assert_true(g->exact);
+        assert_int_equal(g->to->units[1].size.axis[SR_AXIS_EXPERT], SR_EXPERTS);
+        expect_same(m, g->to, "experts", requests[i], true);
+        expect_same_steps(m, g->to, "experts", requests[i]);
+        sr_growth_destroy(&g);
+    }
+    assert_null(growth_of(ctx, m, "to=1.1.1.1.1-9.1.1.1.1-9.1.1.1.1", false));
+    sr_model_destroy(&m);
+}
+
 /* ---- several at once, one after another ---- */
 
 enum { STEPS = 4 };
 
 /* Requests that fit any architecture of the list; those that name an axis it lacks are skipped. */
 static void random_request(sr_rng rng, uint64_t *next, const sr_model *m, char text[128]) {
-    static const char *const livs[] = {"GConv-1", "GMemless", "Rec-1", "GConv-2", "MLP"};
+    static const char *const livs[] = {"SA-3", "GMemless", "Rec-1", "GConv-2", "MLP"};
     size_t used = 0;
     text[0] = '\0';
     for (int i = 0; sr_growth_size_get(i) != NULL; i++) {
@@ -221,8 +234,7 @@ static void test_random_orders(void **state) {
             char request[128];
             random_request(rng, &next, last, request);
             averaged = averaged || averages(last, SR_AXIS_VALUE);
-            steps[s] = growth_of(ctx, last, request, false);
-            if (steps[s] == NULL) fail_msg("%s, %s: %s", arch, request, sartor_error(ctx));
+            steps[s] = growth_must(ctx, last, arch, request, false);
             const growth_difference d = growth_compare(ctx, first, steps[s]->to, SR_TRUTH_F64);
             /* an average of averages is no multiple of 2^-12: it is rounded to f32 */
             if (!(d.worst <= (averaged ? 1e-5 : 1e-12) * (1 + d.largest)))
@@ -243,8 +255,7 @@ static void test_way_back(void **state) {
     for (int a = 0; growth_arch(a, arch) != NULL; a++) {
         sr_model *m = growth_model(ctx, arch, &growth_sizes);
         const size_t n = (size_t)m->schema.elements;
-        sr_growth *g = growth_of(ctx, m, "width=+5 livs=GMemless@1", false);
-        if (g == NULL) fail_msg("%s: %s", arch, sartor_error(ctx));
+        sr_growth *g = growth_must(ctx, m, arch, "width=+5 livs=GMemless@1", false);
         float *back = calloc(n, sizeof *back);
         sr_growth_shrink(g, g->to->params, back);
         assert_memory_equal(back, m->params, n * sizeof *back);
@@ -257,12 +268,10 @@ static void test_way_back(void **state) {
 static void test_moments(void **state) {
     (void)state;
     sr_model *m = growth_model(ctx, "SA-3 Rec-1 GMemless", &growth_sizes);
-    sr_growth *g = growth_of(ctx, m, "width=+3 ff=+1 state=+2 heads=+4 livs=SA-1@1", false);
-    if (g == NULL) {
-        /* width 19 holds no heads of 4: the new LIV cannot be */
-        g = growth_of(ctx, m, "width=+4 ff=+1 state=+2 heads=+4 livs=SA-1@1", false);
-        if (g == NULL) fail_msg("%s", sartor_error(ctx));
-    }
+    sr_growth *g =
+        growth_must(ctx, m, "moments", "width=+3 ff=+1 state=+2 heads=+4 livs=SA-1@1", false);
+    /* width 19 holds no whole heads of 4: the new LIV is that of width 20 */
+    assert_int_equal(g->to->units[1].size.axis[SR_AXIS_HEAD], 5);
     const size_t n = (size_t)m->schema.elements, grown = (size_t)g->to->schema.elements;
     float *moment = calloc(grown, sizeof *moment), *old = calloc(n, sizeof *old),
           *back = calloc(n, sizeof *back);
@@ -316,7 +325,6 @@ static void test_refusals(void **state) {
         {"heads=+3 at=3", "cannot become"},
         {"key=6 rotation=spread", "spread to a multiple"},
         {"key=6 rotation=often", "is not auto"},
-        {"width=18 livs=SA-1@end", "not a multiple of head dim"},
         {"to=lfm2 livs=SA-1@end", "names its LIVs"},
     };
     sr_sizes sizes = growth_sizes;
@@ -337,6 +345,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_groups, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_into_architecture, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_into_experts, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_random_orders, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_way_back, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_moments, make_context, free_context),

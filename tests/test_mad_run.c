@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "probe/mad_batches.h"
+#include "probe/mad_mean.h"
 #include "probe/mad_run.h"
 #include "probe/mad_suite.h"
 
@@ -482,6 +483,31 @@ static void test_suites(void **state) {
     refused(&o, "a learning rate is -1");
 }
 
+/* The best run is chosen by its selection, not by its score; a task is the mean of its settings,
+ * however many another task has. */
+static void test_means(void **state) {
+    (void)state;
+    sr_mad_suite *suite = calloc(1, sizeof *suite);
+    sr_mad_best best[3] = {{0}};
+    suite->settings = 3;
+    suite->setting[0].task = suite->setting[1].task = SR_MAD_COPY;
+    suite->setting[2].task = SR_MAD_MEMORIZATION;
+    assert_true(sr_mad_best_add(&best[0], 0.5, -1));
+    assert_true(sr_mad_best_add(&best[0], 0.25, 0.5));
+    assert_false(sr_mad_best_add(&best[0], 0.75, 0.5));
+    assert_false(sr_mad_best_add(&best[0], 1, 0.25));
+    assert_int_equal(best[0].runs, 4);
+    assert_true(sr_mad_best_add(&best[1], 0.75, 1));
+    sr_mad_means m = sr_mad_mean(suite, best);
+    assert_true(m.task[SR_MAD_COPY] == 0.5 && m.settings[SR_MAD_COPY] == 2);
+    assert_true(isnan(m.task[SR_MAD_MEMORIZATION]) && isnan(m.mad));
+    assert_int_equal(m.settings[SR_MAD_RECALL], 0);
+    assert_true(sr_mad_best_add(&best[2], 1, 1));
+    m = sr_mad_mean(suite, best);
+    assert_true(m.task[SR_MAD_MEMORIZATION] == 1 && m.mad == 0.75);
+    free(suite);
+}
+
 static int child(char **argv) {
     hook h = {-1, strtol(argv[4], NULL, 10), -1};
     sr_mad_result result;
@@ -501,6 +527,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_protocols),
         cmocka_unit_test(test_stops_when_learned),
         cmocka_unit_test(test_suites),
+        cmocka_unit_test(test_means),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

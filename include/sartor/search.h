@@ -88,8 +88,10 @@ void sartor_search_defaults(sartor_search_options *options);
 /* What a search will take, before it starts; nothing is written. */
 typedef struct sartor_search_plan {
     int64_t trials;
-    double seconds;       /* estimated from a few measured steps, over all workers */
-    int64_t disk_bytes;   /* of weights and checkpoints under the keep policy */
+    int64_t inherit_tokens; /* of trials that inherit; 0: all train from scratch */
+    double seconds;     /* estimated from a few measured steps, over all workers; no trial is taken
+                           to be stopped at a rung */
+    int64_t disk_bytes; /* of weights and checkpoints under the keep policy */
     int64_t memory_bytes; /* of all workers at once, largest candidates */
     int64_t largest_trial_bytes;
     char excluded[512]; /* classes that the sizes exclude, and why; "" */
@@ -127,10 +129,13 @@ typedef struct sartor_finals_options {
     void *progress_user;
 } sartor_finals_options;
 void sartor_finals_defaults(sartor_finals_options *options);
-/* Trains, measures on the test split, and answers
+/* Trains from random weights, measures on the test split, and answers
  * {"version": 1, "tokens": int, "seeds": int, "finals": [{"trial": int|null, "id": str, "genome":
  * str, "baseline": str|null, "bpb": {"mean": x, "std": x, "values": [x]}, "params": int, "cache":
- * int, "flops": x, "prefill": x, "decode": x}]}, best mean first; x in seconds per token. */
+ * int, "flops": x, "prefill": x, "decode": x, "validation": as "bpb", on the validation text of the
+ * search, "search": null|{"bpb": x, ... as "training" of sartor_study_trial()}}]}, best mean first;
+ * x in seconds per token. "search": what the search saw, on the same validation text; a final of
+ * its "tokens_from_scratch" tokens costs as much as the trial and all that it inherits from. */
 sartor_status sartor_finals(sartor_context *context, const sartor_finals_options *options,
                             char **json);
 

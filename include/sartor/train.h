@@ -34,6 +34,9 @@ typedef void (*sartor_progress_fn)(void *user, const sartor_progress *progress);
 
 typedef struct sartor_train_options {
     const char *arch;
+    /* Instead of `arch`, sizes and `tokenizer`: a model file, or a folder with one, whose model is
+     * trained further as a new run, with a new optimiser. */
+    const char *from;
     sartor_sizes sizes; /* vocab follows from the tokenizer */
     sartor_text text;
     const char *tokenizer; /* SentencePiece .model file; NULL: bytes */
@@ -77,6 +80,14 @@ typedef struct sartor_measure {
  * checkpoint is kept. SARTOR_MISMATCH: the folder holds a run with other settings or data. */
 sartor_status sartor_train(sartor_context *context, const sartor_train_options *options,
                            sartor_measure *result);
+
+/* The folders of runs, one or several to compare, as one self-contained HTML page: losses, rates
+ * and speed against steps, tokens, time and compute, with each growth marked. Works while they run.
+ * SARTOR_INVALID when there are none or more than SARTOR_REPORT_RUNS; SARTOR_FORMAT names the line
+ * of metrics.jsonl that is none. */
+enum { SARTOR_REPORT_RUNS = 8 };
+sartor_status sartor_run_report(sartor_context *context, const char *const *folders, int count,
+                                const char *path);
 
 #ifdef __cplusplus
 }

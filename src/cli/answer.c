@@ -16,6 +16,16 @@ int sr_print_answer(const char *json) {
     return sr_finish_output();
 }
 
+int sr_end_with_answer(sartor_context *ctx, sartor_status status, char *answer, bool json,
+                       const char *study, sr_answer_print_fn *print) {
+    int code = status != SARTOR_OK ? sr_report_failure(ctx, status)
+               : json              ? sr_print_answer(answer)
+                                   : print(ctx, study, answer);
+    free(answer);
+    sr_context_close(&ctx);
+    return code;
+}
+
 json_t *sr_answer_parse(const char *json) {
     json_error_t error;
     json_t *object = json_loads(json, 0, &error);

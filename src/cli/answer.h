@@ -7,9 +7,16 @@
 
 #include "cli/output.h"
 #include <sartor/context.h>
+#include <stdbool.h>
 
 /* Prints the line unchanged. Returns the exit code. */
 int sr_print_answer(const char *json);
+/* Prints an answer for people. Returns the exit code. */
+typedef int sr_answer_print_fn(sartor_context *ctx, const char *study, const char *json);
+/* The end of a command: prints the answer as JSON or for people, or the failure; releases the
+ * answer, which may be NULL then, and the context. Returns the exit code. */
+int sr_end_with_answer(sartor_context *ctx, sartor_status status, char *answer, bool json,
+                       const char *study, sr_answer_print_fn *print);
 /* The object, or NULL after a message. */
 json_t *sr_answer_parse(const char *json);
 

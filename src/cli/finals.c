@@ -14,7 +14,15 @@ static void cell(sr_table *table, const char *objective, double value) {
     sr_table_cell(table, sr_objective_text(objective, value, number));
 }
 
-static void final_row(sartor_context *ctx, const json_t *final, sr_table *table) {
+/* Whether what the search saw was not a training from scratch, as finals are. */
+static bool was_different(const json_t *final) {
+    const json_t *search = json_object_get(final, "search");
+    return json_array_size(json_object_get(search, "inherits")) > 0 ||
+           json_is_number(json_object_get(search, "stopped"));
+}
+
+/* `searched`: with what the search saw, and what the final saw on the same text. */
+static void final_row(sartor_context *ctx, const json_t *final, bool searched, sr_table *table) {
     char text[SR_NUMBER_TEXT];
     const json_t *bpb = json_object_get(final, "bpb");
     const char *genome = sr_answer_text(final, "genome");
@@ -23,6 +31,10 @@ static void final_row(sartor_context *ctx, const json_t *final, sr_table *table)
     sr_table_cell(table, trial >= 0 ? text : "-");
     cell(table, "bpb", sr_answer_real(bpb, "mean"));
     cell(table, "bpb", sr_answer_real(bpb, "std"));
+    if (searched) {
+        cell(table, "bpb", sr_answer_real(json_object_get(final, "validation"), "mean"));
+        cell(table, "bpb", sr_answer_real(json_object_get(final, "search"), "bpb"));
+    }
     cell(table, "params", sr_answer_real(final, "params"));
     cell(table, "cache", sr_answer_real(final, "cache"));
     cell(table, "flops", sr_answer_real(final, "flops"));
@@ -35,48 +47,46 @@ static void final_row(sartor_context *ctx, const json_t *final, sr_table *table)
     free(backbone);
 }
 
-static int print_finals(sartor_context *ctx, const char *json) {
-    static const char *const headings[] = {"trial", "bpb",     "+-",     "params",  "cache",
-                                           "flops", "prefill", "decode", "backbone"};
+static int print_table(sartor_context *ctx, const json_t *finals) {
+    static const char *const headings[] = {"trial",     "bpb",    "+-",      "validation",
+                                           "in search", "params", "cache",   "flops",
+                                           "prefill",   "decode", "backbone"};
+    enum { HEADINGS = sizeof headings / sizeof *headings, EXTRA = 3, EXTRAS = 2 };
+    bool searched = false;
+    for (size_t i = 0; i < json_array_size(finals); i++)
+        searched |= was_different(json_array_get(finals, i));
+    sr_table table = {.columns = searched ? HEADINGS : HEADINGS - EXTRAS};
+    for (int i = 0; i < HEADINGS; i++)
+        if (searched || i < EXTRA || i >= EXTRA + EXTRAS) sr_table_cell(&table, headings[i]);
+    for (size_t i = 0; i < json_array_size(finals); i++)
+        final_row(ctx, json_array_get(finals, i), searched, &table);
+    return sr_table_print(&table);
+}
+
+static int print_finals(sartor_context *ctx, const char *study, const char *json) {
     char tokens[SR_NUMBER_TEXT];
+    (void)study;
     json_t *answer = sr_answer_parse(json);
     if (answer == NULL) return SR_EXIT_FAILURE;
-    const json_t *finals = json_object_get(answer, "finals");
     int64_t seeds = sr_answer_int(answer, "seeds");
     printf("test text, %s tokens of training, mean and standard deviation of %" PRId64
            " seed%s; prefill and decode per token\n\n",
            sr_objective_text("tokens", sr_answer_real(answer, "tokens"), tokens), seeds,
            seeds == 1 ? "" : "s");
-    sr_table table = {.columns = sizeof headings / sizeof *headings};
-    for (int i = 0; i < table.columns; i++) sr_table_cell(&table, headings[i]);
-    for (size_t i = 0; i < json_array_size(finals); i++)
-        final_row(ctx, json_array_get(finals, i), &table);
-    int code = sr_table_print(&table);
+    int code = print_table(ctx, json_object_get(answer, "finals"));
     json_decref(answer);
     return code == SR_EXIT_OK ? sr_finish_output() : code;
 }
 
-static int finals(const sartor_finals_options *options, bool json, bool quiet) {
-    sartor_context *ctx = sr_context_open();
-    if (ctx == NULL) return SR_EXIT_FAILURE;
-    sartor_finals_options o = *options;
+static int finals(sartor_finals_options *o, bool json, bool quiet) {
     sr_study_live live;
-    sr_study_live_start(&live, quiet);
-    sartor_set_log(ctx, sr_study_live_log, &live);
-    o.program = sr_program();
-    o.progress = sr_study_live_show;
-    o.progress_user = &live;
+    sartor_context *ctx =
+        sr_study_live_open(&live, quiet, &o->program, &o->progress, &o->progress_user);
+    if (ctx == NULL) return SR_EXIT_FAILURE;
     char *answer = NULL;
-    sartor_status status = sartor_finals(ctx, &o, &answer);
+    sartor_status status = sartor_finals(ctx, o, &answer);
     sr_study_live_end(&live);
-    int code;
-    if (status != SARTOR_OK)
-        code = sr_report_failure(ctx, status);
-    else
-        code = json ? sr_print_answer(answer) : print_finals(ctx, answer);
-    free(answer);
-    sr_context_close(&ctx);
-    return code;
+    return sr_end_with_answer(ctx, status, answer, json, o->study, print_finals);
 }
 
 static int run(const sr_command *self, int argc, char **argv) {

@@ -3,7 +3,6 @@
 #include "cli/options.h"
 
 #include <sartor/search.h>
-#include <stdlib.h>
 
 static int run(const sr_command *self, int argc, char **argv) {
     const char *study = NULL;
@@ -21,13 +20,7 @@ static int run(const sr_command *self, int argc, char **argv) {
     if (ctx == NULL) return SR_EXIT_FAILURE;
     char *answer = NULL;
     sartor_status status = sartor_study_front(ctx, study, &answer);
-    if (status != SARTOR_OK)
-        code = sr_report_failure(ctx, status);
-    else
-        code = json ? sr_print_answer(answer) : sr_print_front(ctx, study, answer);
-    free(answer);
-    sr_context_close(&ctx);
-    return code;
+    return sr_end_with_answer(ctx, status, answer, json, study, sr_print_front);
 }
 
 const sr_command sr_command_front = {

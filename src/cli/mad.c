@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <sartor/probe.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Full name in answers, heading in tables. */
@@ -35,10 +34,12 @@ static void count_cell(sr_table *table, const json_t *object, const char *name) 
 
 /* ---- what it will take ---- */
 
-static int print_plan(const char *json) {
+static int print_plan(sartor_context *ctx, const char *study, const char *json) {
     static const char *const names[] = {"examples", "length", "vocabulary",
                                         "epochs",   "steps",  "setting"};
     char a[SR_NUMBER_TEXT];
+    (void)ctx;
+    (void)study;
     json_t *answer = sr_answer_parse(json);
     if (answer == NULL) return SR_EXIT_FAILURE;
     const json_t *settings = json_object_get(answer, "settings");
@@ -56,12 +57,11 @@ static int print_plan(const char *json) {
     }
     int code = sr_table_print(&table);
     if (code == SR_EXIT_OK) {
-        const char *study = sr_answer_text(answer, "study");
+        const char *file = sr_answer_text(answer, "study");
         printf("\n%" PRId64 " runs, at most %.3g FLOPs in all, %s of memory for the largest\n"
                "study %s\n",
                sr_answer_int(answer, "runs"), sr_answer_real(answer, "flops"),
-               sr_short_bytes(sr_answer_int(answer, "memory_bytes"), a),
-               study != NULL ? study : "-");
+               sr_short_bytes(sr_answer_int(answer, "memory_bytes"), a), file != NULL ? file : "-");
         code = sr_finish_output();
     }
     json_decref(answer);
@@ -135,7 +135,9 @@ static size_t settings_of(const json_t *results) {
     return n;
 }
 
-static int print_answer(const char *json) {
+static int print_answer(sartor_context *ctx, const char *study, const char *json) {
+    (void)ctx;
+    (void)study;
     json_t *answer = sr_answer_parse(json);
     if (answer == NULL) return SR_EXIT_FAILURE;
     const json_t *results = json_object_get(answer, "results");
@@ -151,12 +153,7 @@ static int dry_run(const sartor_mad_options *o, bool json) {
     if (ctx == NULL) return SR_EXIT_FAILURE;
     char *answer = NULL;
     sartor_status status = sartor_mad_plan(ctx, o, &answer);
-    int code = status != SARTOR_OK ? sr_report_failure(ctx, status)
-               : json              ? sr_print_answer(answer)
-                                   : print_plan(answer);
-    free(answer);
-    sr_context_close(&ctx);
-    return code;
+    return sr_end_with_answer(ctx, status, answer, json, o->study, print_plan);
 }
 
 static int write_data(const sartor_mad_options *o, const char *folder) {
@@ -168,25 +165,15 @@ static int write_data(const sartor_mad_options *o, const char *folder) {
     return code;
 }
 
-static int mad(const sartor_mad_options *options, bool json, bool quiet) {
-    sartor_context *ctx = sr_context_open();
-    if (ctx == NULL) return SR_EXIT_FAILURE;
-    sartor_mad_options o = *options;
+static int mad(sartor_mad_options *o, bool json, bool quiet) {
     sr_study_live live;
-    sr_study_live_start(&live, quiet);
-    sartor_set_log(ctx, sr_study_live_log, &live);
-    o.program = sr_program();
-    o.progress = sr_study_live_show;
-    o.progress_user = &live;
+    sartor_context *ctx =
+        sr_study_live_open(&live, quiet, &o->program, &o->progress, &o->progress_user);
+    if (ctx == NULL) return SR_EXIT_FAILURE;
     char *answer = NULL;
-    sartor_status status = sartor_mad(ctx, &o, &answer);
+    sartor_status status = sartor_mad(ctx, o, &answer);
     sr_study_live_end(&live);
-    int code = status != SARTOR_OK ? sr_report_failure(ctx, status)
-               : json              ? sr_print_answer(answer)
-                                   : print_answer(answer);
-    free(answer);
-    sr_context_close(&ctx);
-    return code;
+    return sr_end_with_answer(ctx, status, answer, json, o->study, print_answer);
 }
 
 /* What the table of options cannot store itself. */

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <sartor/probe.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { ESTIMATE = 3 * SR_NUMBER_TEXT + 8 };
@@ -52,10 +51,12 @@ static void headings(sr_table *table, const char *const *names) {
     for (int i = 0; i < table->columns; i++) sr_table_cell(table, names[i]);
 }
 
-static int print_plan(const char *json) {
+static int print_plan(sartor_context *ctx, const char *study, const char *json) {
     static const char *const names[] = {"budget", "width", "LIVs", "params",      "tokens",
                                         "steps",  "batch", "rate", "architecture"};
     char a[SR_NUMBER_TEXT], b[SR_NUMBER_TEXT];
+    (void)ctx;
+    (void)study;
     json_t *answer = sr_answer_parse(json);
     if (answer == NULL) return SR_EXIT_FAILURE;
     const json_t *runs = json_object_get(answer, "runs");
@@ -92,12 +93,7 @@ static int dry_run(const sartor_scale_options *o, bool json) {
     if (ctx == NULL) return SR_EXIT_FAILURE;
     char *answer = NULL;
     sartor_status status = sartor_scale_plan(ctx, o, &answer);
-    int code = status != SARTOR_OK ? sr_report_failure(ctx, status)
-               : json              ? sr_print_answer(answer)
-                                   : print_plan(answer);
-    free(answer);
-    sr_context_close(&ctx);
-    return code;
+    return sr_end_with_answer(ctx, status, answer, json, o->study, print_plan);
 }
 
 /* ---- the answer ---- */
@@ -197,7 +193,8 @@ static int print_result(const json_t *result) {
     return SR_EXIT_OK;
 }
 
-static int print_answer(const char *study, const char *json) {
+static int print_answer(sartor_context *ctx, const char *study, const char *json) {
+    (void)ctx;
     json_t *answer = sr_answer_parse(json);
     if (answer == NULL) return SR_EXIT_FAILURE;
     const json_t *results = json_object_get(answer, "results");
@@ -217,25 +214,15 @@ static int print_answer(const char *study, const char *json) {
     return sr_finish_output();
 }
 
-static int scale(const sartor_scale_options *options, bool json, bool quiet) {
-    sartor_context *ctx = sr_context_open();
-    if (ctx == NULL) return SR_EXIT_FAILURE;
-    sartor_scale_options o = *options;
+static int scale(sartor_scale_options *o, bool json, bool quiet) {
     sr_study_live live;
-    sr_study_live_start(&live, quiet);
-    sartor_set_log(ctx, sr_study_live_log, &live);
-    o.program = sr_program();
-    o.progress = sr_study_live_show;
-    o.progress_user = &live;
+    sartor_context *ctx =
+        sr_study_live_open(&live, quiet, &o->program, &o->progress, &o->progress_user);
+    if (ctx == NULL) return SR_EXIT_FAILURE;
     char *answer = NULL;
-    sartor_status status = sartor_scale(ctx, &o, &answer);
+    sartor_status status = sartor_scale(ctx, o, &answer);
     sr_study_live_end(&live);
-    int code = status != SARTOR_OK ? sr_report_failure(ctx, status)
-               : json              ? sr_print_answer(answer)
-                                   : print_answer(o.study, answer);
-    free(answer);
-    sr_context_close(&ctx);
-    return code;
+    return sr_end_with_answer(ctx, status, answer, json, o->study, print_answer);
 }
 
 static int run(const sr_command *self, int argc, char **argv) {

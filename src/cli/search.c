@@ -4,7 +4,6 @@
 #include "cli/study_live.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- what it will take ---- */
@@ -22,8 +21,11 @@ static int print_plan(const sartor_search_options *o, const sartor_search_plan *
         snprintf(workers, sizeof workers, "%d worker%s", o->workers, o->workers == 1 ? "" : "s");
     else
         snprintf(workers, sizeof workers, "workers on all cores");
-    printf("%-12s %s of %s tokens each\n", "trials", sr_grouped(plan->trials, a),
+    printf("%-12s %s of %s tokens each", "trials", sr_grouped(plan->trials, a),
            sr_short_count((double)o->train_tokens, b));
+    if (plan->inherit_tokens > 0)
+        printf(", or %s where they inherit", sr_short_count((double)plan->inherit_tokens, a));
+    printf("%s\n", o->rungs != NULL && *o->rungs != '\0' ? ", less what stops at rungs" : "");
     printf("%-12s about %s with %s\n", "time", sr_short_time(plan->seconds, a), workers);
     printf("%-12s %s in %s.d/\n", "disk", sr_short_bytes(plan->disk_bytes, a), o->study);
     printf("%-12s %s for all workers, %s for the largest trial\n", "memory",
@@ -47,35 +49,29 @@ static int dry_run(const sartor_search_options *o, bool json) {
 
 /* ---- searching ---- */
 
-static int print_result(sartor_context *ctx, const char *study, bool json) {
-    char *front = NULL;
-    sartor_status status = sartor_study_front(ctx, study, &front);
-    if (status != SARTOR_OK) return sr_report_failure(ctx, status);
-    int code = json ? sr_print_answer(front) : sr_print_front(ctx, study, front);
-    free(front);
-    if (json || code != SR_EXIT_OK) return code;
+static int print_result(sartor_context *ctx, const char *study, const char *front) {
+    int code = sr_print_front(ctx, study, front);
+    if (code != SR_EXIT_OK) return code;
     printf("\nsartor report %s   draws it as a page\n"
            "sartor finals %s   trains its best longer, and baselines beside them\n",
            study, study);
     return sr_finish_output();
 }
 
-static int search(const sartor_search_options *options, bool json, bool quiet) {
-    sartor_context *ctx = sr_context_open();
-    if (ctx == NULL) return SR_EXIT_FAILURE;
-    sartor_search_options o = *options;
+static sartor_status evolve(sartor_context *ctx, const sartor_search_options *o, char **front) {
+    const sartor_status status = sartor_search(ctx, o);
+    return status == SARTOR_OK ? sartor_study_front(ctx, o->study, front) : status;
+}
+
+static int search(sartor_search_options *o, bool json, bool quiet) {
     sr_study_live live;
-    sr_study_live_start(&live, quiet);
-    sartor_set_log(ctx, sr_study_live_log, &live);
-    o.program = sr_program();
-    o.progress = sr_study_live_show;
-    o.progress_user = &live;
-    sartor_status status = sartor_search(ctx, &o);
+    sartor_context *ctx =
+        sr_study_live_open(&live, quiet, &o->program, &o->progress, &o->progress_user);
+    if (ctx == NULL) return SR_EXIT_FAILURE;
+    char *front = NULL;
+    sartor_status status = evolve(ctx, o, &front);
     sr_study_live_end(&live);
-    int code =
-        status == SARTOR_OK ? print_result(ctx, o.study, json) : sr_report_failure(ctx, status);
-    sr_context_close(&ctx);
-    return code;
+    return sr_end_with_answer(ctx, status, front, json, o->study, print_result);
 }
 
 static int run(const sr_command *self, int argc, char **argv) {
@@ -216,6 +212,8 @@ const sr_command sr_command_search = {
         "# at most 2 million parameters, fast in generating, pieces instead of bytes\n"
         "sartor search --study fast.db --data books/ --tokenizer pieces.model \\\n"
         "    --objectives bpb,decode --limit params=2M --train-tokens 5M --precision bf16\n"
+        "# children inherit weights, and what is dominated half-way is stopped\n"
+        "sartor search --study quick.db --data books/ --evaluator inherit --rungs 0.5\n"
         "# the sizes of the paper\n"
         "sartor search --study paper.db --data text/ --livs 24 --width 768 --head-dim 64 \\\n"
         "    --context 4096 --train-tokens 1.3G --population 16 --generations 18\n",

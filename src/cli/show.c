@@ -1,10 +1,8 @@
-/* sartor show: how a study stands, or one of its trials. */
+/* sartor show: how a study stands, or one of its trials (show_trial.c). */
+#include "cli/show.h"
 #include "cli/answer.h"
 #include "cli/options.h"
-#include "cli/structure.h"
-#include "cli/table.h"
 
-#include "base/file.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -12,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL = 13, SETTING = 20, MOST_BARS = 60, CURVE_POINTS = 8 };
+enum { SETTING = 20, MOST_BARS = 60 };
 
 /* Text of the study, without control characters. */
 static void put(const char *text) {
@@ -20,10 +18,9 @@ static void put(const char *text) {
         putchar((unsigned char)*text < 0x20 || *text == 0x7F ? '?' : *text);
 }
 
-/* Nothing where there is no text. */
-static void line(const char *label, const char *text) {
+void sr_show_line(const char *label, const char *text) {
     if (text == NULL) return;
-    printf("%-*s", LABEL, label);
+    printf("%-*s", SR_SHOW_LABEL, label);
     put(text);
     putchar('\n');
 }
@@ -52,7 +49,7 @@ static void print_volumes(const json_t *volumes) {
     if (n == 0) return;
     double last = json_number_value(json_array_get(volumes, n - 1));
     double before = n > 1 ? json_number_value(json_array_get(volumes, n - 2)) : 0;
-    printf("%-*s%.4f  ", LABEL, "hypervolume", last);
+    printf("%-*s%.4f  ", SR_SHOW_LABEL, "hypervolume", last);
     print_bars(volumes);
     if (before > 0) printf("  (%+.1f %% in the last generation)", 100 * (last / before - 1));
     putchar('\n');
@@ -79,7 +76,7 @@ static void print_best(const json_t *answer) {
             sr_append(text, sizeof text, ", ", "%s %s (trial %" PRId64 ")", name,
                       sr_objective_text(name, best, number), trial);
     }
-    line("best", text[0] != '\0' ? text : "no trial is finished yet");
+    sr_show_line("best", text[0] != '\0' ? text : "no trial is finished yet");
 }
 
 /* "params 2.00 M, decode 2.00 ms": limits. Other collections are for programs. */
@@ -132,14 +129,29 @@ static void print_state(const char *study, const json_t *shown) {
         int64_t n = sr_answer_int(trials, states[i]);
         if (n >= 0) sr_append(text, sizeof text, ", ", "%" PRId64 " %s", n, states[i]);
     }
-    line("study", study);
-    line("trials", text);
+    sr_show_line("study", study);
+    sr_show_line("trials", text);
     const json_t *volumes = json_object_get(shown, "hypervolume");
     int64_t total = sr_answer_int(json_object_get(shown, "settings"), "generations");
     snprintf(text, sizeof text, "%zu", json_array_size(volumes));
     if (total >= 0) sr_append(text, sizeof text, " of ", "%" PRId64, total);
     sr_append(text, sizeof text, " ", "finished");
-    line("generations", text);
+    sr_show_line("generations", text);
+}
+
+/* "1.2 M tokens, 3.4 T FLOPs, 5 trials stopped at a rung" */
+static void print_spent(const json_t *training) {
+    char text[160], number[SR_NUMBER_TEXT];
+    const int64_t stopped = sr_answer_int(training, "stopped");
+    if (!json_is_object(training)) return;
+    snprintf(text, sizeof text, "%s tokens",
+             sr_short_count(sr_answer_real(training, "tokens"), number));
+    sr_append(text, sizeof text, ", ", "%s FLOPs",
+              sr_short_count(sr_answer_real(training, "flops"), number));
+    if (stopped > 0)
+        sr_append(text, sizeof text, ", ", "%" PRId64 " trial%s stopped at a rung", stopped,
+                  stopped == 1 ? "" : "s");
+    sr_show_line("training", text);
 }
 
 static int print_study(const char *study, const char *shown_json, const char *front_json) {
@@ -148,6 +160,7 @@ static int print_study(const char *study, const char *shown_json, const char *fr
     if (front != NULL) {
         print_state(study, shown);
         print_volumes(json_object_get(shown, "hypervolume"));
+        print_spent(json_object_get(shown, "training"));
         print_best(front);
         print_settings(json_object_get(shown, "settings"));
     }
@@ -165,203 +178,6 @@ static int show_study(sartor_context *ctx, const char *study, bool json) {
                                    : print_study(study, shown, front);
     free(shown);
     free(front);
-    return code;
-}
-
-/* ---- one trial ---- */
-
-static void print_trial_state(const json_t *trial) {
-    char text[160] = "";
-    bool front = json_is_true(json_object_get(trial, "front"));
-    const char *state = sr_answer_text(trial, "state"),
-               *baseline = sr_answer_text(trial, "baseline");
-    snprintf(text, sizeof text, "%" PRId64 ", %s%s", sr_answer_int(trial, "trial"),
-             state != NULL ? state : "-", front ? ", on the front" : "");
-    line("trial", text);
-    line("failed", sr_answer_text(trial, "reason"));
-    line("baseline", baseline);
-}
-
-/* "generation 7: crossover+mutation of 31 and 40, 2 integers mutated" */
-static void print_lineage(const json_t *trial) {
-    const json_t *parents = json_object_get(trial, "parents");
-    const char *how = sr_answer_text(trial, "operator");
-    int64_t mutations = sr_answer_int(trial, "mutations");
-    char text[256];
-    snprintf(text, sizeof text, "generation %" PRId64, sr_answer_int(trial, "generation"));
-    if (how != NULL) sr_append(text, sizeof text, ": ", "%s", how);
-    for (size_t i = 0; i < json_array_size(parents); i++)
-        sr_append(text, sizeof text, i == 0 ? " of " : " and ", "%" PRId64,
-                  (int64_t)json_integer_value(json_array_get(parents, i)));
-    if (mutations > 0)
-        sr_append(text, sizeof text, ", ", "%" PRId64 " integer%s mutated", mutations,
-                  mutations == 1 ? "" : "s");
-    int64_t repairs = sr_answer_int(trial, "repairs");
-    if (repairs > 0)
-        sr_append(text, sizeof text, ", ", "%" PRId64 " set right after recombination", repairs);
-    line("lineage", text);
-}
-
-static void print_objectives(const json_t *trial) {
-    const char *name;
-    json_t *value;
-    char number[SR_NUMBER_TEXT], text[512] = "";
-    json_object_foreach(json_object_get(trial, "objectives"), name, value) {
-        const double x = json_is_number(value) ? json_number_value(value) : NAN;
-        sr_append(text, sizeof text, ", ", "%s %s", name, sr_objective_text(name, x, number));
-    }
-    if (text[0] != '\0') line("values", text);
-}
-
-/* The value of a JSON array as a number for a table. */
-static void curve_cell(sr_table *table, const json_t *point, size_t index, bool whole) {
-    const json_t *value = json_array_get(point, index);
-    char text[SR_NUMBER_TEXT] = "-";
-    if (json_is_number(value) && whole)
-        sr_grouped((int64_t)fmin(json_number_value(value), 9e18), text);
-    else if (json_is_number(value))
-        snprintf(text, sizeof text, "%.4f", fmin(json_number_value(value), 1e9));
-    sr_table_cell(table, text);
-}
-
-/* The point of `curve` that stands at `index` among those that were validated; NULL: too few. */
-static const json_t *validated(const json_t *curve, size_t index) {
-    size_t i;
-    const json_t *point;
-    json_array_foreach(curve, i, point) {
-        if (json_is_number(json_array_get(point, 3)) && index-- == 0) return point;
-    }
-    return NULL;
-}
-
-/* A few points, evenly spread, of those with a validation where there are any. */
-static int print_curve(const json_t *curve) {
-    static const char *const headings[] = {"step", "tokens", "loss", "val bits/byte"};
-    size_t all = json_array_size(curve), n = 0;
-    while (validated(curve, n) != NULL) n++;
-    const bool some = n > 0;
-    if (!some) n = all;
-    const size_t rows = n < CURVE_POINTS ? n : CURVE_POINTS;
-    if (n == 0) return SR_EXIT_OK;
-    printf("\nlearning curve\n");
-    sr_table table = {.columns = 4, .numbers = true};
-    for (int i = 0; i < table.columns; i++) sr_table_cell(&table, headings[i]);
-    for (size_t i = 0; i < rows; i++) {
-        const size_t index = (i + 1) * n / rows - 1;
-        const json_t *point = some ? validated(curve, index) : json_array_get(curve, index);
-        for (size_t k = 0; k < 4; k++) curve_cell(&table, point, k, k < 2);
-    }
-    return sr_table_print(&table);
-}
-
-/* Sizes that the answer lacks are the defaults. */
-static sartor_sizes sizes_of(const json_t *trial) {
-    const json_t *object = json_object_get(trial, "sizes");
-    sartor_sizes sizes;
-    sartor_sizes_defaults(&sizes);
-    struct {
-        const char *name;
-        int64_t *store;
-    } fields[] = {{"width", &sizes.width},
-                  {"head_dim", &sizes.head_dim},
-                  {"window", &sizes.window},
-                  {"context", &sizes.context},
-                  {"vocab", &sizes.vocab}};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        int64_t value = sr_answer_int(object, fields[i].name);
-        if (value >= 0) *fields[i].store = value;
-    }
-    sizes.tie_embeddings = json_is_true(json_object_get(object, "tie_embeddings"));
-    return sizes;
-}
-
-static int print_trial(sartor_context *ctx, const json_t *trial) {
-    const char *genome = sr_answer_text(trial, "genome");
-    sartor_sizes s = sizes_of(trial);
-    char *names = genome != NULL ? sr_backbone_text(ctx, genome, NULL) : NULL;
-    print_trial_state(trial);
-    print_lineage(trial);
-    print_objectives(trial);
-    if (names != NULL) {
-        printf("%-*s", LABEL, "backbone");
-        sr_print_wrapped(names, LABEL);
-    }
-    free(names);
-    line("genome", genome);
-    line("id", sr_answer_text(trial, "id"));
-    printf("%-*swidth %" PRId64 ", head dim %" PRId64 ", window %" PRId64 ", context %" PRId64
-           ", vocabulary %" PRId64 "%s\n",
-           LABEL, "sizes", s.width, s.head_dim, s.window, s.context, s.vocab,
-           s.tie_embeddings ? ", tied embeddings" : "");
-    line("model", sr_answer_text(trial, "model"));
-    if (genome != NULL) {
-        printf("\nstructure\n");
-        sartor_status status = sr_print_structure(ctx, genome, &s);
-        if (status != SARTOR_OK) return sr_report_failure(ctx, status);
-    }
-    return print_curve(json_object_get(trial, "curve"));
-}
-
-/* What sartor train and sartor inspect take as ARCH. */
-static sartor_status save(sartor_context *ctx, const json_t *trial, const char *path) {
-    static const char *const kept[] = {"version", "genome", "sizes",     "id",
-                                       "names",   "trial",  "objectives"};
-    sr_file file;
-    json_t *arch = json_object();
-    int failed = arch == NULL;
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-        json_t *value = json_object_get(trial, kept[i]);
-        if (value != NULL) failed |= json_object_set(arch, kept[i], value);
-    }
-    sartor_status status = failed ? sr_fail(ctx, SARTOR_MEMORY, "not enough memory")
-                                  : sr_file_create(ctx, path, &file);
-    if (status == SARTOR_OK) {
-        json_dumpf(arch, file.stream, JSON_REAL_PRECISION(17)); /* errors: found by the commit */
-        fputc('\n', file.stream);
-        status = sr_file_commit(ctx, &file);
-        if (status != SARTOR_OK) sr_file_abandon(&file);
-    }
-    json_decref(arch);
-    return status;
-}
-
-/* The command that trains the same model under the study's settings; sizes are in the file. */
-static void print_saved(sartor_context *ctx, const char *study, const json_t *trial,
-                        const char *path) {
-    char *answer = NULL;
-    json_t *show =
-        sartor_study_show(ctx, study, &answer) == SARTOR_OK ? sr_answer_parse(answer) : NULL;
-    const json_t *settings = json_object_get(show, "settings");
-    const char *precision = json_string_value(json_object_get(settings, "precision"));
-    printf("\nsaved as %s; to train it as the study did, for longer:\n  sartor train --arch %s",
-           path, path);
-    if (settings != NULL)
-        printf(" --batch %" PRId64 " --lr %g --precision %s", sr_answer_int(settings, "batch"),
-               sr_answer_real(settings, "learning_rate"), precision != NULL ? precision : "f32");
-    const sartor_sizes sizes = sizes_of(trial);
-    printf("%s --data PATH... --out DIR\n", sizes.vocab != 257 ? " --tokenizer F" : "");
-    json_decref(show);
-    free(answer);
-}
-
-static int show_trial(sartor_context *ctx, const char *study, int64_t number, const char *path,
-                      bool json) {
-    char *answer = NULL;
-    sartor_status status = sartor_study_trial(ctx, study, number, &answer);
-    if (status != SARTOR_OK) return sr_report_failure(ctx, status);
-    json_t *trial = sr_answer_parse(answer);
-    int code = trial != NULL ? SR_EXIT_OK : SR_EXIT_FAILURE;
-    if (trial != NULL && path != NULL && (status = save(ctx, trial, path)) != SARTOR_OK)
-        code = sr_report_failure(ctx, status);
-    if (code == SR_EXIT_OK && json) {
-        code = sr_print_answer(answer);
-    } else if (code == SR_EXIT_OK) {
-        code = print_trial(ctx, trial);
-        if (code == SR_EXIT_OK && path != NULL) print_saved(ctx, study, trial, path);
-        if (code == SR_EXIT_OK) code = sr_finish_output();
-    }
-    json_decref(trial);
-    free(answer);
     return code;
 }
 
@@ -394,8 +210,8 @@ static int run(const sr_command *self, int argc, char **argv) {
                               sr_shown(trial, shown));
     sartor_context *ctx = sr_context_open();
     if (ctx == NULL) return SR_EXIT_FAILURE;
-    code =
-        trial != NULL ? show_trial(ctx, study, number, path, json) : show_study(ctx, study, json);
+    code = trial != NULL ? sr_show_trial(ctx, study, number, path, json)
+                         : show_study(ctx, study, json);
     sr_context_close(&ctx);
     return code;
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "cli/answer.h"
+#include "cli/command.h"
 #include "cli/live.h"
 #include "cli/table.h"
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 enum { LINES = 4, LINE = 256, NARROW = 64 };
 static const double redraw_every = 0.2, line_every = 60;
 
-void sr_study_live_start(sr_study_live *live, bool quiet) {
+static void start(sr_study_live *live, bool quiet) {
     *live = (sr_study_live){.quiet = quiet,
                             .terminal = sr_can_redraw(),
                             .finished = -1,
@@ -146,7 +147,7 @@ static void print_plain(char lines[LINES][LINE], bool finished) {
     fprintf(stderr, "%s\n", all);
 }
 
-void sr_study_live_show(void *user, const sartor_study_progress *p) {
+static void show(void *user, const sartor_study_progress *p) {
     sr_study_live *live = user;
     double now = sr_seconds();
     int generations = finished_generations(p);
@@ -183,7 +184,7 @@ void sr_study_live_end(sr_study_live *live) {
     live->rows = 0;
 }
 
-void sr_study_live_log(void *user, const char *line) {
+static void log_line(void *user, const char *line) {
     sr_study_live *live = user;
     if (live->quiet) return;
     if (live->rows > 0) {
@@ -192,4 +193,16 @@ void sr_study_live_log(void *user, const char *line) {
         live->rows = 0;
     }
     fprintf(stderr, "%s\n", line);
+}
+
+sartor_context *sr_study_live_open(sr_study_live *live, bool quiet, const char **program,
+                                   sartor_study_progress_fn *progress, void **progress_user) {
+    sartor_context *ctx = sr_context_open();
+    if (ctx == NULL) return NULL;
+    start(live, quiet);
+    sartor_set_log(ctx, log_line, live);
+    *program = sr_program();
+    *progress = show;
+    *progress_user = live;
+    return ctx;
 }

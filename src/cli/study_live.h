@@ -16,12 +16,12 @@ typedef struct sr_study_live {
     double volume, volume_before; /* hypervolume of the last generation and the one before; NaN */
 } sr_study_live;
 
-void sr_study_live_start(sr_study_live *live, bool quiet);
-/* A sartor_study_progress_fn; `user` is the sr_study_live. */
-void sr_study_live_show(void *user, const sartor_study_progress *progress);
+/* The start of a command that works on a study: a context whose signals interrupt it and whose log
+ * goes around the progress, and the three options that the library shows its progress by. NULL
+ * after a message. */
+sartor_context *sr_study_live_open(sr_study_live *live, bool quiet, const char **program,
+                                   sartor_study_progress_fn *progress, void **progress_user);
 /* Leaves the block as it is; other output starts on a fresh line. */
 void sr_study_live_end(sr_study_live *live);
-/* A sartor_log_fn; `user` is the sr_study_live. */
-void sr_study_live_log(void *user, const char *line);
 
 #endif

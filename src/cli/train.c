@@ -51,8 +51,10 @@ static int run(const sr_command *self, int argc, char **argv) {
     const sr_option table[] = {
         SR_HEADING("Model"),
         SR_TEXT("arch", "ARCH", &o.arch,
-                "preset, genome, class names or a file that holds one; see sartor --help",
-                .required = true),
+                "preset, genome, class names or a file that holds one; see sartor --help"),
+        SR_TEXT("from", "MODEL", &o.from,
+                "instead: a model file or run folder whose model, grown or not, trains further; it "
+                "brings its sizes and vocabulary"),
         SR_INT("livs", "N", &livs,
                "repeat or cut ARCH to N LIVs (default: its own length; presets 12)", 1, INT32_MAX),
         SR_SIZE_ROWS(s),
@@ -108,9 +110,12 @@ static int run(const sr_command *self, int argc, char **argv) {
         if (threads > 0) o.threads = (int)threads;
         o.text.paths = data.paths;
         o.text.n_paths = data.count;
-        code = o.steps > 0 && o.tokens > 0
-                   ? sr_usage_error(self, "--steps and --tokens exclude each other")
-                   : train(&o, json, quiet);
+        if (o.steps > 0 && o.tokens > 0)
+            code = sr_usage_error(self, "--steps and --tokens exclude each other");
+        else if ((o.arch == NULL) == (o.from == NULL))
+            code = sr_usage_error(self, "--arch or --from is needed, and not both");
+        else
+            code = train(&o, json, quiet);
     }
     sr_paths_free(&data);
     return code;
@@ -119,7 +124,7 @@ static int run(const sr_command *self, int argc, char **argv) {
 const sr_command sr_command_train = {
     .name = "train",
     .summary = "train a language model on text",
-    .usage = "--arch ARCH --data PATH... --out DIR [options]",
+    .usage = "--arch ARCH|--from MODEL --data PATH... --out DIR [options]",
     .about =
         "Trains a model of architecture ARCH on text with AdamW, warm-up and a cosine schedule, "
         "and measures it on held-out text. A run lives in DIR: checkpoint.safetensors while it "
@@ -134,6 +139,8 @@ const sr_command sr_command_train = {
         "sartor tokenizer --data books/ --vocab 4096 --out pieces.model\n"
         "sartor train --arch striped-mamba --livs 12 --width 256 --tokenizer pieces.model \\\n"
         "    --data books/ --tokens 50M --precision bf16 --out run\n"
+        "# train a model further, on other text\n"
+        "sartor train --from run --data letters/ --lr 5e-4 --out tuned\n"
         "# begin small, grow wider and then deeper\n"
         "sartor train --arch lfm2 --width 96 --data books/ --steps 3000 --out grown \\\n"
         "    --grow \"1000: width=160 ff=448; 2000: livs=SA-3,GMemless@end\"\n"

@@ -5,26 +5,23 @@
 #include <stdio.h>
 
 /* One worker tells nothing but its errors: who started it reads the study. */
-static int work(const sartor_work_options *options, bool quiet) {
-    sartor_context *ctx = sr_context_open();
-    if (ctx == NULL) return SR_EXIT_FAILURE;
-    sartor_work_options o = *options;
-    bool supervises = o.worker_name == NULL;
+static int work(sartor_work_options *o, bool quiet) {
+    bool supervises = o->worker_name == NULL;
     sr_study_live live;
-    sr_study_live_start(&live, quiet);
-    sartor_set_log(ctx, supervises ? sr_study_live_log : NULL, &live);
-    o.program = sr_program();
-    if (supervises) {
-        o.progress = sr_study_live_show;
-        o.progress_user = &live;
+    sartor_context *ctx =
+        sr_study_live_open(&live, quiet, &o->program, &o->progress, &o->progress_user);
+    if (ctx == NULL) return SR_EXIT_FAILURE;
+    if (!supervises) {
+        sartor_set_log(ctx, NULL, NULL);
+        o->progress = NULL;
     }
-    sartor_status status = sartor_work(ctx, &o);
+    sartor_status status = sartor_work(ctx, o);
     sr_study_live_end(&live);
     int code = SR_EXIT_OK;
     if (status != SARTOR_OK) {
         code = sr_report_failure(ctx, status);
     } else if (supervises) {
-        printf("%s: nothing is left to do\n", o.study);
+        printf("%s: nothing is left to do\n", o->study);
         code = sr_finish_output();
     }
     sr_context_close(&ctx);

@@ -54,16 +54,17 @@ static int64_t origin_of(const sr_growth *g, int scope, sr_axis_kind kind, int64
 
 static int64_t elements(const sr_param *p) { return p->rows * p->cols; }
 
-/* What becomes of an entry; of several sides the one named last decides. */
+/* What becomes of an entry; of several sides a free one decides, else the one named last. */
 typedef enum fill { COPY, FREE, MEAN, AVERAGE, ZERO } fill;
 
 /* What a tensor holds at new coordinates of one of its axes: R1 to R5 of docs/growth.md. */
 static fill fill_of(const sr_param *p, const sr_axis *a) {
     switch (a->role) {
-    case SR_WRITES: /* readers are zero, unless a norm would see what is written */
-        return a->between == SR_BETWEEN_NORM      ? ZERO
-               : a->between == SR_BETWEEN_CENTRED ? AVERAGE
-                                                  : FREE;
+    case SR_WRITES: /* readers are zero, unless a norm would see what is written, or writers start
+                     * at zero in new models too */
+        return a->between == SR_BETWEEN_NORM || a->between == SR_BETWEEN_ASLEEP ? ZERO
+               : a->between == SR_BETWEEN_CENTRED                               ? AVERAGE
+                                                                                : FREE;
     case SR_SILENCES:
         return ZERO;
     case SR_READS:
@@ -78,41 +79,40 @@ static fill fill_of(const sr_param *p, const sr_axis *a) {
 }
 
 /* Axes of one side form one coordinate (a channel of a head), of which the outermost axis that is
- * new decides: a new head is silent as a whole. */
+ * new decides: a new head is silent as a whole. A side that is free lies on a coordinate that other
+ * tensors keep silent, so that nothing of the entry is seen, whatever the other sides say. */
 static int side_of(sr_axis_role role) { return role == SR_READS ? 0 : role == SR_ALONG ? 1 : 2; }
 
 /* The element of `from` that entry `index` of `to` comes from, and what becomes of the entry. */
 static fill entry(const sr_grown_tensor *t, int64_t index, int64_t *old, int *averaged) {
-    int64_t place[SR_MAX_AXES];
+    int64_t place[SR_MAX_AXES] = {0};
     for (int a = t->to->axes - 1; a >= 0; a--) {
         place[a] = index % t->to->axis[a].size;
         index /= t->to->axis[a].size;
     }
     bool decided[3] = {false, false, false};
+    bool free_side = false;
     fill result = COPY;
-    int fresh = 0;
     *old = 0;
     for (int a = 0; a < t->to->axes; a++) {
         const int64_t from = t->map[a][place[a]];
-        *old = *old * t->from->axis[a].size + (from >= 0 ? from : 0);
+        *old = *old * t->old[a] + (from >= 0 ? from : 0);
         const int side = side_of(t->to->axis[a].role);
-        if (from >= 0) continue;
-        fresh++;
-        if (decided[side]) continue;
+        if (from >= 0 || decided[side]) continue;
         decided[side] = true;
+        free_side = free_side || t->fill[a] == FREE;
         if (t->fill[a] == AVERAGE) *averaged = a;
         if ((fill)t->fill[a] > result) result = (fill)t->fill[a];
     }
-    /* only where all else is old is there something to average */
-    return result == AVERAGE && fresh > 1 ? FREE : result;
+    return free_side ? FREE : result;
 }
 
 /* Mean of the old entries along one axis, at the coordinates of old element `at` (0 there). */
 static float average(const sr_grown_tensor *t, const float *from, int axis, int64_t at) {
     int64_t stride = 1;
-    for (int a = axis + 1; a < t->from->axes; a++) stride *= t->from->axis[a].size;
+    for (int a = axis + 1; a < t->to->axes; a++) stride *= t->old[a];
     double sum = 0;
-    const int64_t n = t->from->axis[axis].size;
+    const int64_t n = t->old[axis];
     for (int64_t i = 0; i < n; i++) sum += (double)from[at + i * stride];
     return (float)(sum / (double)n);
 }
@@ -129,11 +129,26 @@ static float mean(const sr_param *p, const float *from) {
  */
 static bool is_rotation(const sr_param *p) { return p->init.kind == SR_INIT_FREQUENCIES; }
 
+/* Sizes that a tensor's axes had. An axis that the old tensor lacks (experts, where there was one
+ * dense matrix) had one coordinate, of which every new one is a copy. */
+static sartor_status align_axes(sartor_context *ctx, sr_grown_tensor *t) {
+    int next = 0;
+    for (int a = 0; a < t->to->axes; a++) {
+        const bool there = next < t->from->axes && t->from->axis[next].kind == t->to->axis[a].kind;
+        t->old[a] = there ? t->from->axis[next++].size : 1;
+        t->copied[a] = !there;
+    }
+    return next == t->from->axes ? SARTOR_OK
+                                 : sr_fail(ctx, SARTOR_INVALID, "%s has other axes than %s",
+                                           t->to->name, t->from->name);
+}
+
 /* The axes of one tensor. */
 static sartor_status map_axes(sartor_context *ctx, const sr_growth *g, sr_grown_tensor *t) {
+    SR_TRY(align_axes(ctx, t));
     for (int a = 0; a < t->to->axes; a++) {
         const sr_axis *axis = &t->to->axis[a];
-        const int64_t old = t->from->axis[a].size;
+        const int64_t old = t->old[a];
         if (axis->size < old)
             return sr_fail(ctx, SARTOR_INVALID,
                            "%s: %s would shrink from %" PRId64 " to %" PRId64
@@ -141,7 +156,8 @@ static sartor_status map_axes(sartor_context *ctx, const sr_growth *g, sr_grown_
                            t->to->name, sr_axis_name(axis->kind), old, axis->size);
         SR_TRY(sr_alloc(ctx, (size_t)axis->size, sizeof(int64_t), "an axis", (void **)&t->map[a]));
         for (int64_t i = 0; i < axis->size; i++)
-            t->map[a][i] = is_rotation(t->to)
+            t->map[a][i] = t->copied[a] ? 0
+                           : is_rotation(t->to)
                                ? (i < old ? i : -1)
                                : origin_of(g, t->to->scope, axis->kind, old, axis->size, i);
         t->fill[a] = fill_of(t->to, axis);
@@ -179,8 +195,19 @@ static sartor_status map_tensors(sartor_context *ctx, sr_growth *g) {
 
 /* ---- whole models ---- */
 
-static sartor_status check(sartor_context *ctx, const sr_model *from, const sr_sizes *sizes,
-                           const sr_unit_sizes *units, const sr_unit_origin *origin, int n) {
+/* What no growth changes. */
+static bool same_but_width(const sr_sizes *a, const sr_sizes *b) {
+    return a->head_dim == b->head_dim && a->window == b->window && a->vocab == b->vocab &&
+           a->context == b->context && a->filter_length == b->filter_length && a->tied == b->tied &&
+           a->head == b->head;
+}
+
+static sartor_status check(sartor_context *ctx, const sr_model *from, const sr_genome *genome,
+                           const sr_sizes *sizes, const sr_unit_sizes *units,
+                           const sr_unit_origin *origin) {
+    const int n = genome->n;
+    if (!same_but_width(&from->sizes, sizes))
+        return sr_fail(ctx, SARTOR_INVALID, "of a model's sizes only the width grows");
     if (from->sizes.head != SR_HEAD_LANGUAGE && sizes->width != from->sizes.width)
         return sr_fail(ctx, SARTOR_INVALID,
                        "a model with a sequence head adds fixed positions to every channel of its "
@@ -189,8 +216,13 @@ static sartor_status check(sartor_context *ctx, const sr_model *from, const sr_s
     for (int i = 0; i < n; i++) {
         const sr_unit_origin *o = &origin[i];
         if (o->unit < 0) continue;
-        if (o->unit != next++)
+        if (o->unit != next++ || o->unit >= from->genome.n)
             return sr_fail(ctx, SARTOR_INVALID, "LIVs of the model are out of order");
+        if (!sr_class_grows_into(from->units[o->unit].class_,
+                                 sr_class_get(genome->liv[i].liv_class)))
+            return sr_fail(ctx, SARTOR_INVALID, "LIV %d: %s cannot become %s", i + 1,
+                           from->units[o->unit].class_->name,
+                           sr_class_get(genome->liv[i].liv_class)->name);
         const int64_t *old = from->units[o->unit].size.axis, *new = units[i].axis;
         if (old[SR_AXIS_KV_HEAD] > 0 && sr_heads_fit(old[SR_AXIS_HEAD], old[SR_AXIS_KV_HEAD],
                                                      new[SR_AXIS_HEAD], new[SR_AXIS_KV_HEAD]) == 0)
@@ -212,7 +244,7 @@ static bool is_exact(const sr_growth *g) {
         if (g->origin[i].unit < 0) continue;
         const sr_unit *to = &g->to->units[i], *from = &g->from->units[g->origin[i].unit];
         for (int k = 0; k < SR_AXIS_KINDS; k++)
-            if (to->size.axis[k] != from->size.axis[k] &&
+            if (from->size.axis[k] > 0 && to->size.axis[k] != from->size.axis[k] &&
                 sr_unit_fixed(to->class_, (sr_axis_kind)k) != NULL)
                 return false;
     }
@@ -223,7 +255,7 @@ sartor_status sr_growth_create(sartor_context *ctx, const sr_model *from, const 
                                const sr_sizes *sizes, const sr_unit_sizes *units,
                                const sr_unit_origin *origin, sr_growth **growth) {
     *growth = NULL;
-    SR_TRY(check(ctx, from, sizes, units, origin, genome->n));
+    SR_TRY(check(ctx, from, genome, sizes, units, origin));
     sr_growth *g;
     SR_TRY(sr_alloc(ctx, 1, sizeof *g, "the growth", (void **)&g));
     g->from = from;

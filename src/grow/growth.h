@@ -26,6 +26,8 @@ typedef struct sr_unit_origin {
 typedef struct sr_grown_tensor {
     const sr_param *from, *to; /* from: NULL where all of it is new */
     int64_t *map[SR_MAX_AXES]; /* old coordinate of each new one along each axis, -1: new */
+    int64_t old[SR_MAX_AXES];  /* sizes before */
+    bool copied[SR_MAX_AXES];  /* an axis that was not there: all coordinates are equal */
     int fill[SR_MAX_AXES];     /* what new coordinates hold */
 } sr_grown_tensor;
 

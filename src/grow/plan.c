@@ -136,7 +136,8 @@ static sartor_status find_part(plan *p, const char *arch) {
     int next = 0;
     for (int i = 0; i < p->genome.n; i++) {
         const bool taken =
-            next < from->n && from->liv[next].liv_class == p->genome.liv[i].liv_class;
+            next < from->n && sr_class_grows_into(sr_class_get(from->liv[next].liv_class),
+                                                  sr_class_get(p->genome.liv[i].liv_class));
         p->origin[i] = (sr_unit_origin){taken ? next++ : -1, 1, 1};
     }
     if (next == from->n) return SARTOR_OK;
@@ -148,14 +149,15 @@ static sartor_status find_part(plan *p, const char *arch) {
 
 /* What LIVs of the model share, they share in the larger one, and nothing else. */
 static sartor_status check_sharing(plan *p) {
-    int place[SR_MAX_LIVS];
+    int place[SR_MAX_LIVS] = {0};
     for (int i = 0; i < p->genome.n; i++)
         if (p->origin[i].unit >= 0) place[p->origin[i].unit] = i;
     sr_genome_resolve(&p->genome, &p->new);
     for (int i = 0; i < p->from->genome.n; i++) {
         const sr_liv_sharing *a = &p->old.liv[i], *b = &p->new.liv[place[i]];
         bool same = place[a->rest_owner] == b->rest_owner;
-        for (int f = 0; f < SR_FEATURES; f++)
+        const int features = sr_family_features(p->from->units[i].class_->family);
+        for (int f = 0; f < features; f++)
             same = same && place[a->feature_source[f]] == b->feature_source[f] &&
                    (a->weight_owner[f] < 0 ? -1 : place[a->weight_owner[f]]) == b->weight_owner[f];
         if (!same)
@@ -186,13 +188,14 @@ static int64_t wanted(const plan *p, sr_axis_kind kind, int64_t old) {
 
 static sartor_status no_shrinking(const plan *p, const char *where, sr_axis_kind kind, int64_t old,
                                   int64_t size) {
+    const char *name = kind == SR_AXIS_MODEL ? "width" : sr_axis_name(kind);
     if (size > SR_MAX_WIDTH)
-        return sr_fail(p->ctx, SARTOR_INVALID, "%s%s of %" PRId64 ", at most %d", where,
-                       sr_axis_name(kind), size, SR_MAX_WIDTH);
+        return sr_fail(p->ctx, SARTOR_INVALID, "%s%s of %" PRId64 ", at most %d", where, name, size,
+                       SR_MAX_WIDTH);
     if (size >= old) return SARTOR_OK;
     return sr_fail(p->ctx, SARTOR_INVALID,
                    "%s%s would shrink from %" PRId64 " to %" PRId64 ", and growth only adds", where,
-                   kind == SR_AXIS_MODEL ? "width" : sr_axis_name(kind), old, size);
+                   name, old, size);
 }
 
 static sartor_status grow_axis(plan *p, int i, sr_axis_kind kind, int64_t size) {
@@ -254,20 +257,47 @@ static sartor_status grow_rotation(plan *p, int i, const sr_unit_sizes *old) {
     return SARTOR_OK;
 }
 
+/* A new LIV has the sizes of one in a new model of this width, or of the nearest width that its
+ * class can have: a stream that grew need not hold whole heads. */
+static sartor_status size_new(plan *p, int i) {
+    const sr_class *c = sr_class_get(p->genome.liv[i].liv_class);
+    const int64_t width = p->sizes.width;
+    sr_sizes near = p->sizes;
+    sartor_status status = SARTOR_OK;
+    for (int64_t d = 0; d < 8 * near.head_dim || d < width; d++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            near.width = width + sign * d;
+            if (near.width < 1 || near.width > SR_MAX_WIDTH) continue;
+            status = sr_unit_sizes_default(p->ctx, c, &near, &p->unit[i]);
+            if (status == SARTOR_OK) return status;
+        }
+    return sr_fail_in(p->ctx, status, "new LIV %d", i + 1);
+}
+
+/* In a larger architecture a LIV has what a new one has there, and keeps what it has more. */
+static sartor_status size_as_new(plan *p, int i, const sr_unit_sizes *old) {
+    SR_TRY(size_new(p, i));
+    sr_unit_sizes *u = &p->unit[i];
+    const sr_unit_sizes usual = *u;
+    const int64_t *had = old->axis;
+    *u = *old;
+    for (int k = 0; k < SR_AXIS_KINDS; k++)
+        u->axis[k] = usual.axis[k] > had[k] ? usual.axis[k] : had[k];
+    return SARTOR_OK;
+}
+
 /* One LIV of the model: what was asked for, or what a new LIV of that architecture has. */
 static sartor_status grow_unit(plan *p, int i, bool used[SR_AXIS_KINDS]) {
     const int unit = p->origin[i].unit;
     const sr_unit_sizes old = p->from->units[unit].size;
-    sr_unit_sizes usual = old;
     p->unit[i] = old;
-    if (p->request->to != NULL)
-        SR_TRY(sr_unit_sizes_default(p->ctx, sr_class_get(p->genome.liv[i].liv_class), &p->sizes,
-                                     &usual));
+    if (p->request->to != NULL) SR_TRY(size_as_new(p, i, &old));
     for (int k = 0; k < SR_AXIS_KINDS; k++) {
         if (old.axis[k] == 0) continue;
         const bool asked = p->request->size[k].value > 0 && p->chosen[unit];
         used[k] = used[k] || asked;
-        const int64_t size = asked ? wanted(p, (sr_axis_kind)k, old.axis[k]) : usual.axis[k];
+        const int64_t size = asked ? wanted(p, (sr_axis_kind)k, old.axis[k]) : p->unit[i].axis[k];
+        p->unit[i].axis[k] = old.axis[k];
         SR_TRY(grow_axis(p, i, (sr_axis_kind)k, size));
     }
     SR_TRY(grow_heads(p, i, &old));
@@ -288,15 +318,8 @@ static sartor_status grow_width(plan *p) {
 static sartor_status make_sizes(plan *p) {
     bool used[SR_AXIS_KINDS] = {[SR_AXIS_MODEL] = true};
     SR_TRY(grow_width(p));
-    for (int i = 0; i < p->genome.n; i++) {
-        sartor_status status = SARTOR_OK;
-        if (p->origin[i].unit >= 0)
-            status = grow_unit(p, i, used);
-        else if ((status = sr_unit_sizes_default(p->ctx, sr_class_get(p->genome.liv[i].liv_class),
-                                                 &p->sizes, &p->unit[i])) != SARTOR_OK)
-            sr_fail_in(p->ctx, status, "new LIV %d", i + 1);
-        SR_TRY(status);
-    }
+    for (int i = 0; i < p->genome.n; i++)
+        SR_TRY(p->origin[i].unit >= 0 ? grow_unit(p, i, used) : size_new(p, i));
     for (int k = 0; k < SR_AXIS_KINDS; k++)
         if (p->request->size[k].value > 0 && !used[k])
             return sr_fail(p->ctx, SARTOR_INVALID, "no chosen LIV has an axis '%s'",

@@ -105,6 +105,7 @@ static const sr_class classes[] = {
     PLAIN(83, "GLA-1H", LIN, 15, 4, 1, 1, 2, GATED ", one head"),
     PLAIN(84, "Mamba-2", LIN, 16, 4, 1, 1, 3,
           "state space duality: a matrix state with one decay a head"),
+    PLAIN(85, "GEGLU", MEM, 9, 1, 1, 5, 2, "gated memoryless unit with GELU"),
 };
 
 int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }
@@ -136,6 +137,7 @@ const sr_class *sr_class_of_code(sartor_context *ctx, sr_code code) {
 /* Each token mixing states what it takes from its featurizer and what it can do with it. */
 
 static const char *attention_fault(sr_code code) {
+    if (code.nonlinearity > 4) return "attention takes the nonlinearities 1 to 4";
     if (code.featurizer > 4) return "low-rank token mixing needs q, k and v: featurizer 1 to 4";
     if (code.channel_mixing == 1)
         return "attention over diagonal channels: each channel would need a head of its own";
@@ -209,7 +211,7 @@ sartor_status sr_code_check(sartor_context *ctx, sr_code code) {
     } fields[] = {{"featurizer", code.featurizer, 9},
                   {"token mixing", code.token_mixing, 4},
                   {"sparsity", code.sparsity, 2},
-                  {"nonlinearity", code.nonlinearity, 4},
+                  {"nonlinearity", code.nonlinearity, 5},
                   {"channel mixing", code.channel_mixing, 3}};
     for (int i = 0; i < 5; i++)
         if (fields[i].value < 1 || fields[i].value > fields[i].last)

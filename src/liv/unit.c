@@ -212,7 +212,7 @@ sartor_status sr_unit_sizes_check(sartor_context *ctx, const sr_class *class_,
     if ((u->scale != 0) != (usual.scale != 0) || u->scale < 0 || u->scale > SR_MAX_WIDTH ||
         (u->divisor != 0) != (usual.divisor != 0) || u->divisor < 0 || u->divisor > SR_MAX_WIDTH)
         return sr_fail(ctx, SARTOR_INVALID, "%s: a stored constant is out of range", class_->name);
-    if (u->pairs < 0 || 2 * u->pairs > u->axis[SR_AXIS_KEY] ||
+    if (u->pairs < 0 || u->pairs > u->axis[SR_AXIS_KEY] / 2 ||
         (u->pairs > 0 && class_->family != SR_FAMILY_SA))
         return sr_fail(ctx, SARTOR_INVALID, "%s: rotates %" PRId64 " pairs of %" PRId64 " channels",
                        class_->name, u->pairs, u->axis[SR_AXIS_KEY]);
@@ -222,6 +222,13 @@ sartor_status sr_unit_sizes_check(sartor_context *ctx, const sr_class *class_,
 const char *sr_unit_fixed(const sr_class *class_, sr_axis_kind kind) {
     const sr_family_builder *f = sr_family_builder_of(class_);
     return f->fixed != NULL ? f->fixed(class_, kind) : NULL;
+}
+
+/* The weights of experts add up to one, so that equal experts are one, however they are routed. */
+bool sr_class_grows_into(const sr_class *from, const sr_class *to) {
+    return from == to || (from->family == SR_FAMILY_GMEMLESS && to->family == SR_FAMILY_MOE &&
+                          !from->differential && !to->differential &&
+                          from->code.nonlinearity == to->code.nonlinearity);
 }
 
 /* Channel mixing: every unit is projected back to the residual stream by a matrix of its own, some

@@ -72,6 +72,10 @@ sartor_status sr_unit_sizes_check(sartor_context *ctx, const sr_class *class_,
 /* Why an axis of the class cannot grow without changing what the unit computes; NULL: it can. */
 const char *sr_unit_fixed(const sr_class *class_, sr_axis_kind kind);
 
+/* Whether a unit of one class can become one of the other: the same class, or a mixture of experts
+ * that begins as copies of a dense unit with the same features. */
+bool sr_class_grows_into(const sr_class *from, const sr_class *to);
+
 /* Declares the parameters of unit `i`, whose class, sizes and sharing are set; units before it are
  * declared already. `livs` scales the output projections' initial values. */
 sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_sizes *sizes,

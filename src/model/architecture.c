@@ -97,8 +97,11 @@ static sartor_status read_units(sartor_context *ctx, const json_t *list, const s
     for (i = 0; status == SARTOR_OK && i < json_array_size(list); i++) {
         object = json_array_get(list, i);
         status = read_unit(ctx, object, genome->n, units);
-        if (status == SARTOR_OK)
-            listed[json_integer_value(json_object_get(object, liv_key))] = true;
+        if (status != SARTOR_OK) break;
+        const int liv = (int)json_integer_value(json_object_get(object, liv_key));
+        if (listed[liv])
+            status = sr_fail(ctx, SARTOR_FORMAT, "LIV %d: its sizes are there twice", liv + 1);
+        listed[liv] = true;
     }
     for (int k = 0; status == SARTOR_OK && k < genome->n; k++) {
         if (listed[k]) continue;

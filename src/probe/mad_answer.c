@@ -1,8 +1,9 @@
-/* What the finished runs of a MAD study say: best of the grid, mean over settings, over tasks. */
+/* What the finished runs of a MAD study say, as JSON. */
 #define _GNU_SOURCE
 #include "probe/mad_study.h"
 
 #include "base/memory.h"
+#include "probe/mad_mean.h"
 #include "study/sql.h"
 
 #include <inttypes.h>
@@ -11,12 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The runs of one architecture on one setting. */
+/* The runs of one architecture on one setting, other than their scores. */
 typedef struct cell {
-    int runs, done, failed;
-    double selection; /* of the best */
-    double learning_rate, weight_decay;
-    json_t *best; /* its result; NULL: none is done */
+    int runs, failed;
+    double learning_rate, weight_decay; /* of the best run */
+    json_t *result;                     /* the best run's; NULL: none is done */
 } cell;
 
 typedef struct answering {
@@ -25,6 +25,7 @@ typedef struct answering {
     const sr_mad_asked *asked;
     char (*setting)[SR_MAD_SETTING_TEXT]; /* as text */
     cell *cell;                           /* [n_archs][settings] */
+    sr_mad_best *best;                    /* likewise */
 } answering;
 
 static bool among(double x, const double *numbers, int n) {
@@ -43,27 +44,25 @@ static int setting_of(const answering *a, const sr_mad_job *job) {
     return -1;
 }
 
-/* Of equals the first that was added stays the best. */
-static sartor_status count(answering *a, cell *c, const sr_mad_job *job, const char *state,
+static sartor_status count(answering *a, int at, const sr_mad_job *job, const char *state,
                            const char *result) {
+    cell *c = &a->cell[at];
     c->runs++;
     c->failed += strcmp(state, "failed") == 0;
     if (strcmp(state, "done") != 0) return SARTOR_OK;
     json_t *r = result != NULL ? json_loads(result, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    const json_t *selection = json_object_get(r, "selection");
-    if (!json_is_number(selection) || !json_is_number(json_object_get(r, "score"))) {
+    const json_t *score = json_object_get(r, "score"), *selection = json_object_get(r, "selection");
+    if (!json_is_number(score) || !json_is_number(selection)) {
         json_decref(r);
         return sr_fail(a->ctx, SARTOR_FORMAT, "%s: is corrupted (the result of a run)",
                        sr_study_path(a->study));
     }
-    c->done++;
-    if (c->best != NULL && json_number_value(selection) <= c->selection) {
+    if (!sr_mad_best_add(&a->best[at], json_number_value(score), json_number_value(selection))) {
         json_decref(r);
         return SARTOR_OK;
     }
-    json_decref(c->best);
-    c->best = r;
-    c->selection = json_number_value(selection);
+    json_decref(c->result);
+    c->result = r;
     c->learning_rate = job->learning_rate;
     c->weight_decay = job->weight_decay;
     return SARTOR_OK;
@@ -77,7 +76,7 @@ static sartor_status count_row(answering *a, const sr_query *rows) {
     const int setting = status == SARTOR_OK ? setting_of(a, &job) : -1;
     for (int i = 0; setting >= 0 && i < a->asked->n_archs && status == SARTOR_OK; i++)
         if (strcmp(a->asked->ids[i], job.id) == 0)
-            status = count(a, &a->cell[i * a->asked->suite->settings + setting], &job,
+            status = count(a, i * a->asked->suite->settings + setting, &job,
                            state != NULL ? state : "", sr_text(rows, 2));
     json_decref(spec);
     return status;
@@ -104,70 +103,48 @@ static json_t *member(const json_t *result, const char *name) {
     return value != NULL ? json_incref((json_t *)(uintptr_t)value) : json_null();
 }
 
-static json_t *setting_json(const answering *a, int setting, const cell *c) {
+static json_t *setting_json(const answering *a, int arch, int setting) {
+    const int at = arch * a->asked->suite->settings + setting;
+    const cell *c = &a->cell[at];
     const sr_mad_setting *s = &a->asked->suite->setting[setting];
     return json_pack(
         "{s:s, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, "
         "s:i, s:i}",
         "setting", a->setting[setting], "vocab", (json_int_t)s->vocab, "length",
         (json_int_t)s->length, "train", (json_int_t)s->train, "chance", sr_mad_chance(s), "score",
-        member(c->best, "score"), "accuracy", member(c->best, "accuracy"), "accuracy_macro",
-        member(c->best, "accuracy_macro"), "perplexity", member(c->best, "perplexity"),
-        "learning_rate", number(c->best != NULL ? c->learning_rate : NAN), "weight_decay",
-        number(c->best != NULL ? c->weight_decay : NAN), "epoch", member(c->best, "epoch"),
-        "epochs", member(c->best, "epochs"), "seconds", member(c->best, "seconds"), "runs", c->runs,
-        "done", c->done, "failed", c->failed);
+        member(c->result, "score"), "accuracy", member(c->result, "accuracy"), "accuracy_macro",
+        member(c->result, "accuracy_macro"), "perplexity", member(c->result, "perplexity"),
+        "learning_rate", number(c->result != NULL ? c->learning_rate : NAN), "weight_decay",
+        number(c->result != NULL ? c->weight_decay : NAN), "epoch", member(c->result, "epoch"),
+        "epochs", member(c->result, "epochs"), "seconds", member(c->result, "seconds"), "runs",
+        c->runs, "done", a->best[at].runs, "failed", c->failed);
 }
 
-static double score_of(const cell *c) {
-    return c->best != NULL ? json_number_value(json_object_get(c->best, "score")) : NAN;
-}
-
-/* One task of one architecture: {"score", "settings"}; *score NaN where a setting has none. NULL
- * where the suite has no such task. */
-static sartor_status task_json(const answering *a, const cell *row, sr_mad_task_id task,
-                               double *score, json_t **out) {
+/* One task of one architecture: {"score", "settings"}. NULL: no memory. */
+static json_t *task_json(const answering *a, int arch, sr_mad_task_id task, double score) {
     const sr_mad_suite *s = a->asked->suite;
     json_t *settings = json_array();
-    double sum = 0;
-    int n = 0;
-    *out = NULL;
-    for (int i = 0; i < s->settings; i++) {
-        if (s->setting[i].task != task) continue;
-        sum += score_of(&row[i]);
-        n++;
-        if (json_array_append_new(settings, setting_json(a, i, &row[i])) != 0) {
+    for (int i = 0; i < s->settings; i++)
+        if (s->setting[i].task == task &&
+            json_array_append_new(settings, setting_json(a, arch, i)) != 0) {
             json_decref(settings);
-            return sr_no_memory(a->ctx);
+            return NULL;
         }
-    }
-    *score = n > 0 ? sum / n : NAN;
-    if (n == 0) {
-        json_decref(settings);
-        return SARTOR_OK;
-    }
-    *out = json_pack("{s:o, s:o}", "score", number(*score), "settings", settings);
-    return *out != NULL ? SARTOR_OK : sr_no_memory(a->ctx);
+    return json_pack("{s:o, s:o}", "score", number(score), "settings", settings);
 }
 
 static sartor_status arch_json(const answering *a, int arch, json_t *results) {
-    const cell *row = a->cell + arch * a->asked->suite->settings;
+    const sr_mad_means means =
+        sr_mad_mean(a->asked->suite, a->best + arch * a->asked->suite->settings);
     json_t *tasks = json_object();
-    double sum = 0;
-    int n = 0;
     sartor_status status = SARTOR_OK;
-    for (int task = 0; task < SR_MAD_TASKS && status == SARTOR_OK; task++) {
-        double score;
-        json_t *of_task;
-        status = task_json(a, row, (sr_mad_task_id)task, &score, &of_task);
-        if (of_task == NULL) continue;
-        sum += score;
-        n++;
-        if (json_object_set_new(tasks, sr_mad_task_name((sr_mad_task_id)task), of_task) != 0)
+    for (int task = 0; task < SR_MAD_TASKS && status == SARTOR_OK; task++)
+        if (means.settings[task] > 0 &&
+            json_object_set_new(tasks, sr_mad_task_name((sr_mad_task_id)task),
+                                task_json(a, arch, (sr_mad_task_id)task, means.task[task])) != 0)
             status = sr_no_memory(a->ctx);
-    }
     json_t *result = json_pack("{s:s, s:o, s:o}", "arch", a->asked->archs[arch], "tasks", tasks,
-                               "mad", number(sum / n));
+                               "mad", number(means.mad));
     if (status == SARTOR_OK && (result == NULL || json_array_append(results, result) != 0))
         status = sr_no_memory(a->ctx);
     json_decref(result);
@@ -184,6 +161,8 @@ sartor_status sr_mad_answer(sartor_context *ctx, sr_study *study, const sr_mad_a
         sr_alloc(ctx, settings, sizeof *a.setting, "an answer", (void **)&a.setting);
     if (status == SARTOR_OK)
         status = sr_alloc(ctx, cells, sizeof *a.cell, "an answer", (void **)&a.cell);
+    if (status == SARTOR_OK)
+        status = sr_alloc(ctx, cells, sizeof *a.best, "an answer", (void **)&a.best);
     if (status == SARTOR_OK) {
         for (size_t i = 0; i < settings; i++)
             sr_mad_setting_print(&asked->suite->setting[i], a.setting[i]);
@@ -195,9 +174,10 @@ sartor_status sr_mad_answer(sartor_context *ctx, sr_study *study, const sr_mad_a
         *answer = json_pack("{s:i, s:O}", "version", 1, "results", results);
         if (*answer == NULL) status = sr_no_memory(ctx);
     }
-    for (size_t i = 0; a.cell != NULL && i < cells; i++) json_decref(a.cell[i].best);
+    for (size_t i = 0; a.cell != NULL && i < cells; i++) json_decref(a.cell[i].result);
     json_decref(results);
     free(a.cell);
+    free(a.best);
     free(a.setting);
     return status;
 }

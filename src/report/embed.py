@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Builds the report page into a C source (page.h declares what is in it).
 
-    embed.py OUT.c NAME PAGE.html PAGE.css NOTICES.txt LIBRARY.js SCRIPT.js...
+    embed.py OUT.c NAME FRAME.html PANELS.html PAGE.css NOTICES.txt LIBRARY.js SCRIPT.js...
 
-PAGE.html has the marks @policy@, @style@, @library@, @data@, @scripts@ and @notices@. The page's
-own scripts become one, in one scope. The content policy lets the browser run these very scripts,
+FRAME.html has the marks @title@, @panels@, @policy@, @style@, @library@, @data@, @scripts@ and
+@notices@; PANELS.html is the title in its first line, and what stands in main. The page's own
+scripts become one, in one scope. The content policy lets the browser run these very scripts,
 known by their hashes, and load nothing: a script that came in with the data would not run.
 """
 import base64
@@ -41,19 +42,21 @@ def array(name, data):
 
 
 def main():
-    out, name, page, css, notices, library, *scripts = sys.argv[1:]
+    out, name, frame, panels, css, notices, library, *scripts = sys.argv[1:]
+    title, body = read(panels).split("\n", 1)
     # What stands between two tags is hashed to the byte.
     style, library, script = "\n" + read(css), "\n" + read(library) + "\n", "\n" + own_script(scripts)
     for text, end in ((style, "</style"), (library, "</script"), (script, "</script"),
                       (library, "<!--"), (script, "<!--")):
         if end in text.lower():
             sys.exit("embed.py: %s in what is embedded would end it early" % end)
-    text = read(page)
-    for mark, content in (("@policy@", policy([library, script], style)), ("@style@", style),
+    text = read(frame)
+    for mark, content in (("@title@", title), ("@panels@", body.rstrip()),
+                          ("@policy@", policy([library, script], style)), ("@style@", style),
                           ("@library@", library), ("@scripts@", script),
                           ("@notices@", html.escape(read(notices)))):
         if text.count(mark) != 1:
-            sys.exit("embed.py: %s stands %d times in %s" % (mark, text.count(mark), page))
+            sys.exit("embed.py: %s stands %d times in %s" % (mark, text.count(mark), frame))
         text = text.replace(mark, content)
     before, after = text.split("@data@")
     with open(out, "w", encoding="ascii") as f:

@@ -1,4 +1,4 @@
-/* The report of a study: one self-contained HTML page.
+/* The report of a study, or of training runs: one self-contained HTML page.
  *
  * Input is one JSON object; the page embeds it with the charting library and draws in the reader's
  * browser, without a network. All numbers are plain (bytes, counts, seconds); null: not known.
@@ -11,8 +11,11 @@
  *  "trials": [{"trial": int, "id": str, "generation": int, "genome": str, "names": str,
  *     "state": "open"|"done"|"failed", "reason": str|null, "front": bool, "feasible": bool,
  *     "baseline": str|null, "operator": str, "parents": [int], "mutations": int,
- *     "values": {name: x}}],
+ *     "values": {name: x},
+ *     "training": {"tokens": int, "inherited": share of its parameters, "stopped": share of its
+ *        budget, "lineage_trials": int, "lineage_tokens": int, "lineage_flops": x}}],
  *  "hypervolume": [x|null],       per generation
+ *  "training_flops": [x|null],    of all trials up to the end of the generation
  *  "classes": [{"generation": int, "counts": {class: int}}],   over the trials of the generation
  *  "backbones": {trial: [{"class": str, "family": "SA"|"Rec"|"GConv"|"GMemless",
  *     "weights_from": int|null,   the LIV (from 0) whose featurizer weights it uses
@@ -29,6 +32,20 @@
  * {"version": 1, "purpose": "mad", "title", "made", "sartor", "settings", "state": as above,
  *  "results": as sartor_mad() answers,
  *  "published": [{"source": str, "models": [{"arch": str, "tasks": {name: x}, "mad": x}]}]}
+ *
+ * Of training runs, as they stand:
+ * {"version": 1, "purpose": "run", "made", "sartor": as above,
+ *  "runs": [{"name": the folder,
+ *     "settings": {name: str}, "model": {"names": str, "genome": str, "livs", "width", "head_dim",
+ *     "context", "vocab", "params", "flops_per_token", "cache": x}, "planned": steps: what the last
+ *     checkpoint or the model says, absent without one,
+ *     "final": {"step", "tokens", "seconds", "bpb": x}, the measure at the end; absent before
+ *     "steps", "tokens", "seconds": done,
+ *     "first_params": int|null, "params": int|null, at the start and now,
+ *     "points": as sr_thin_json(), with bpb, norm and speed (tokens per second),
+ *     "validation": likewise, with bpb,
+ *     "growth": [{"step": steps done before, "tokens", "seconds", "grown": str|null,
+ *        "from": int|null, "params": before and from then on}]}]}
  */
 #ifndef SR_REPORT_REPORT_H
 #define SR_REPORT_REPORT_H

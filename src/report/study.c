@@ -6,7 +6,9 @@
 #include "base/memory.h"
 #include "probe/mad_study.h"
 #include "probe/scale.h"
+#include "search/lineage.h"
 #include "search/question.h"
+#include "search/rungs.h"
 #include "study/sql.h"
 #include <sartor/sartor.h>
 
@@ -56,6 +58,7 @@ static json_t *measures(const collecting *c) {
         if (!listed[i] && (sr_objective_get(i)->source == SR_COMPUTED ||
                            sr_search_needs(s, sr_objective_get(i)->source)))
             (void)json_array_append_new(array, json_string(sr_objective_get(i)->name));
+    if (s->inherit) (void)json_array_append_new(array, json_string(SR_VALUE_LINEAGE_FLOPS));
     return array;
 }
 
@@ -80,11 +83,12 @@ static sartor_status header(collecting *c) {
     if (limits_text != NULL)
         (void)json_object_set_new(settings, "limits", json_string(limits_text));
     free(limits_text);
-    c->root = json_pack("{s:i, s:s, s:s, s:s, s:O, s:O, s:o, s:o, s:O}", "version", 1, "title",
+    c->root = json_pack("{s:i, s:s, s:s, s:s, s:O, s:O, s:o, s:o, s:O, s:O}", "version", 1, "title",
                         slash != NULL ? slash + 1 : path, "made", sr_report_time(made), "sartor",
                         sartor_version(), "settings", settings, "state",
                         json_object_get(show, "trials"), "objectives", objectives(c), "measures",
-                        measures(c), "hypervolume", json_object_get(show, "hypervolume"));
+                        measures(c), "hypervolume", json_object_get(show, "hypervolume"),
+                        "training_flops", json_object_get(show, "training_flops"));
     json_decref(show);
     return c->root != NULL ? SARTOR_OK : sr_no_memory(c->ctx);
 }
@@ -166,6 +170,20 @@ static sartor_status values(collecting *c) {
                                   sr_number_or_null(sr_real(&rows, 2)));
     }
     return sr_done(&rows);
+}
+
+/* How a trial was trained, out of the values that are no objectives. */
+static void training(json_t *trial) {
+    static const char *const names[] = {SR_VALUE_TOKENS,         SR_VALUE_INHERITED,
+                                        SR_VALUE_STOPPED,        SR_VALUE_LINEAGE_TRIALS,
+                                        SR_VALUE_LINEAGE_TOKENS, SR_VALUE_LINEAGE_FLOPS};
+    json_t *values = json_object_get(trial, "values"), *told = json_object();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        json_t *value = json_object_get(values, names[i]);
+        if (value != NULL) (void)json_object_set(told, names[i], value);
+        if (strcmp(names[i], SR_VALUE_LINEAGE_FLOPS) != 0) (void)json_object_del(values, names[i]);
+    }
+    (void)json_object_set_new(trial, "training", told);
 }
 
 static void feasible(const collecting *c, json_t *trial) {
@@ -251,6 +269,7 @@ static sartor_status details(collecting *c, const json_t *array) {
     json_decref(found);
     json_array_foreach(array, i, trial) {
         feasible(c, trial);
+        training(trial);
         if (!json_is_true(json_object_get(trial, "front")) &&
             !json_is_string(json_object_get(trial, "baseline")))
             continue;

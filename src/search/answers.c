@@ -1,6 +1,5 @@
 #include "search/answers.h"
 #include "search/lineage.h"
-#include "search/rungs.h"
 
 #include "base/memory.h"
 #include "study/sql.h"
@@ -221,15 +220,21 @@ sartor_status sr_answer_show(sartor_context *ctx, sr_study *study, const sr_sear
             (void)json_array_append_new(volumes, sr_number_or_null(sr_real(&rows, 0)));
         status = sr_done(&rows);
     }
+    json_t *spent = NULL, *flops = NULL;
+    if (status == SARTOR_OK)
+        status = sr_answer_spent(ctx, study, json_array_size(volumes), &spent, &flops);
     if (status == SARTOR_OK) status = settings_with_total(ctx, study, &settings);
     if (status != SARTOR_OK) {
         json_decref(volumes);
+        json_decref(spent);
+        json_decref(flops);
         return status;
     }
-    *answer = json_pack("{s:i, s:{s:I, s:I, s:I, s:I}, s:I, s:o, s:o}", "version", 1, "trials",
-                        "done", (json_int_t)c.done, "running", (json_int_t)c.running, "failed",
-                        (json_int_t)c.failed, "waiting", (json_int_t)c.waiting, "generation",
-                        (json_int_t)generation, "hypervolume", volumes, "settings", settings);
+    *answer = json_pack("{s:i, s:{s:I, s:I, s:I, s:I}, s:I, s:o, s:o, s:o, s:o}", "version", 1,
+                        "trials", "done", (json_int_t)c.done, "running", (json_int_t)c.running,
+                        "failed", (json_int_t)c.failed, "waiting", (json_int_t)c.waiting,
+                        "generation", (json_int_t)generation, "hypervolume", volumes, "settings",
+                        settings, "training", spent, "training_flops", flops);
     return *answer != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }
 
@@ -293,15 +298,6 @@ static sartor_status trial_probe(sartor_context *ctx, sr_study *study, int64_t t
             (void)json_object_set_new(answer, "reason", sr_string_or_null(sr_text(&rows, 1)));
     }
     return sr_done(&rows);
-}
-
-static sartor_status trial_training(sartor_context *ctx, sr_study *study, const sr_search *search,
-                                    int64_t trial, json_t *answer) {
-    json_t *training = NULL;
-    sartor_status status = sr_answer_training(ctx, study, trial, &training);
-    if (status == SARTOR_OK) status = sr_answer_rungs(ctx, study, search, trial, training);
-    if (training != NULL) (void)json_object_set_new(answer, "training", training);
-    return status;
 }
 
 static json_t *trial_row(const sr_query *rows, const sr_search *search, int64_t trial) {
@@ -378,7 +374,9 @@ sartor_status sr_answer_trial(sartor_context *ctx, sr_study *study, const sr_sea
     if (status == SARTOR_OK) status = trial_curve(ctx, study, job, curve);
     if (status == SARTOR_OK) status = trial_job(ctx, study, job, *answer);
     if (status == SARTOR_OK) status = trial_probe(ctx, study, trial, *answer);
-    if (status == SARTOR_OK) status = trial_training(ctx, study, search, trial, *answer);
+    json_t *training = NULL;
+    if (status == SARTOR_OK) status = sr_answer_training(ctx, study, search, trial, &training);
+    if (training != NULL) (void)json_object_set_new(*answer, "training", training);
     if (status == SARTOR_OK) (void)json_object_set_new(*answer, "front", json_boolean(front));
     if (status != SARTOR_OK) {
         json_decref(*answer);

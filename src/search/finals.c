@@ -1,6 +1,7 @@
 /* Finals: the front's best and the presets, trained for longer with several seeds, scored on the
  * test split that the search never saw, and measured alone. They are jobs of the same study: the
  * same call again continues, and when all is done only answers. */
+#include "search/finals.h"
 #include "search/answers.h"
 #include "search/progress.h"
 #include "search/timing.h"
@@ -13,14 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FACT_FINALS "finals"
 static const char default_baselines[] = "transformer++,striped-mamba,lfm2";
 
 void sartor_finals_defaults(sartor_finals_options *o) {
     *o = (sartor_finals_options){.top = 8, .seeds = 3, .tokens = 4000000};
 }
-
-enum { MOST_SEEDS = 64 };
 
 /* ---- who is in ---- */
 
@@ -133,12 +131,16 @@ static sartor_status add_front(choosing *c, int top) {
 
 /* ---- their jobs ---- */
 
-static int64_t seed_of(const sr_search *search, int i) {
-    return (int64_t)(search->settings.seed + (uint64_t)i);
+int64_t sr_final_seed(const sr_search *search, int run) {
+    return (int64_t)(search->settings.seed + (uint64_t)run);
 }
 
-static void job_name(char name[120], const char *arch, int64_t tokens, int64_t seed) {
-    snprintf(name, 120, "%.64s tokens %" PRId64 " seed %" PRId64, arch, tokens, seed);
+void sr_final_name(char name[SR_FINAL_NAME], const char *arch, int64_t tokens, int64_t seed) {
+    snprintf(name, SR_FINAL_NAME, "%.64s tokens %" PRId64 " seed %" PRId64, arch, tokens, seed);
+}
+
+void sr_final_measure_name(char name[SR_FINAL_NAME], const char *arch, int64_t tokens) {
+    snprintf(name, SR_FINAL_NAME, "final %.64s tokens %" PRId64, arch, tokens);
 }
 
 static sartor_status cost(choosing *c, const char *genome, int64_t tokens, double *work) {
@@ -161,9 +163,9 @@ static sartor_status add_jobs(choosing *c, const json_t *member, int64_t tokens,
     double work;
     SR_TRY(cost(c, genome, tokens, &work));
     for (int i = 0; i < seeds; i++) {
-        char name[120];
-        int64_t id, seed = seed_of(c->search, i);
-        job_name(name, arch, tokens, seed);
+        char name[SR_FINAL_NAME];
+        int64_t id, seed = sr_final_seed(c->search, i);
+        sr_final_name(name, arch, tokens, seed);
         json_t *spec = json_pack("{s:s, s:s, s:I, s:I}", "id", arch, "genome", genome, "tokens",
                                  (json_int_t)tokens, "seed", (json_int_t)seed);
         if (spec == NULL) return sr_no_memory(c->ctx);
@@ -173,8 +175,8 @@ static sartor_status add_jobs(choosing *c, const json_t *member, int64_t tokens,
         SR_TRY(status);
         if (i == 0) first = id;
     }
-    char name[120];
-    snprintf(name, sizeof name, "final %s tokens %" PRId64, arch, tokens);
+    char name[SR_FINAL_NAME];
+    sr_final_measure_name(name, arch, tokens);
     json_t *spec =
         json_pack("{s:s, s:s, s:I}", "id", arch, "genome", genome, "job", (json_int_t)first);
     if (spec == NULL) return sr_no_memory(c->ctx);
@@ -193,7 +195,7 @@ static sartor_status store_finals(choosing *c, const sartor_finals_options *o) {
     char *text = fact != NULL ? json_dumps(fact, JSON_COMPACT) : NULL;
     json_decref(fact);
     sartor_status status =
-        text != NULL ? sr_study_put(c->ctx, c->study, FACT_FINALS, text) : sr_no_memory(c->ctx);
+        text != NULL ? sr_study_put(c->ctx, c->study, SR_FACT_FINALS, text) : sr_no_memory(c->ctx);
     free(text);
     return status;
 }
@@ -213,145 +215,15 @@ static sartor_status make_finals(choosing *c, const sartor_finals_options *o) {
     return status;
 }
 
-/* ---- the answer ---- */
-
-typedef struct tally {
-    double bpb[MOST_SEEDS];
-    int n;
-} tally;
-
-typedef struct sr_asked {
-    int64_t tokens;
-    int seeds;
-} sr_asked;
-
-/* Of the seeds asked for: an earlier call may have had more. */
-static sartor_status read_scores(sartor_context *ctx, sr_study *study, const sr_search *search,
-                                 const char *arch, const sr_asked *asked, tally *t) {
-    for (int i = 0; i < asked->seeds; i++) {
-        sr_query rows;
-        char name[120];
-        job_name(name, arch, asked->tokens, seed_of(search, i));
-        SR_TRY(sr_sql(ctx, study, &rows,
-                      "SELECT json_extract(result, '$.bpb') FROM job WHERE kind = 'final'"
-                      " AND name = ? AND state = 'done'",
-                      "s", name));
-        if (sr_next(&rows)) t->bpb[t->n++] = sr_real(&rows, 0);
-        SR_TRY(sr_done(&rows));
-    }
-    return SARTOR_OK;
-}
-
-static sartor_status read_speed(sartor_context *ctx, sr_study *study, const char *arch,
-                                int64_t tokens, double *prefill, double *decode) {
-    sr_query rows;
-    char name[120];
-    *prefill = *decode = NAN;
-    snprintf(name, sizeof name, "final %s tokens %" PRId64, arch, tokens);
-    SR_TRY(sr_sql(ctx, study, &rows,
-                  "SELECT json_extract(result, '$.prefill'), json_extract(result, '$.decode')"
-                  " FROM job WHERE kind = 'measure' AND name = ? AND state = 'done'",
-                  "s", name));
-    if (sr_next(&rows)) {
-        *prefill = sr_real(&rows, 0);
-        *decode = sr_real(&rows, 1);
-    }
-    return sr_done(&rows);
-}
-
-static json_t *spread(const tally *t) {
-    double sum = 0, squares = 0;
-    json_t *values = json_array();
-    for (int i = 0; i < t->n; i++) {
-        sum += t->bpb[i];
-        (void)json_array_append_new(values, sr_number_or_null(t->bpb[i]));
-    }
-    double mean = t->n > 0 ? sum / t->n : NAN;
-    for (int i = 0; i < t->n; i++) squares += (t->bpb[i] - mean) * (t->bpb[i] - mean);
-    return json_pack("{s:o, s:o, s:o}", "mean", sr_number_or_null(mean), "std",
-                     sr_number_or_null(t->n > 1 ? sqrt(squares / (t->n - 1)) : NAN), "values",
-                     values);
-}
-
-static sartor_status corrupted(sartor_context *ctx, const sr_study *study) {
-    return sr_fail(ctx, SARTOR_FORMAT, "%s: is corrupted (finals)", sr_study_path(study));
-}
-
-static sartor_status describe(sartor_context *ctx, sr_study *study, const sr_search *search,
-                              json_t *member, const sr_asked *asked) {
-    const char *arch = json_string_value(json_object_get(member, "id"));
-    const char *text = json_string_value(json_object_get(member, "genome"));
-    if (arch == NULL || text == NULL) return corrupted(ctx, study);
-    double values[SR_OBJECTIVE_COUNT], prefill, decode;
-    tally t = {.n = 0};
-    sr_genome *genome = malloc(sizeof *genome);
-    if (genome == NULL) return sr_no_memory(ctx);
-    sartor_status status = sr_genome_parse(ctx, text, strlen(text), genome);
-    if (status == SARTOR_OK)
-        status = sr_objectives_compute(ctx, genome, &search->settings.sizes, values);
-    free(genome);
-    SR_TRY(status);
-    SR_TRY(read_scores(ctx, study, search, arch, asked, &t));
-    SR_TRY(read_speed(ctx, study, arch, asked->tokens, &prefill, &decode));
-    json_t *more = json_pack("{s:o, s:I, s:I, s:f, s:o, s:o}", "bpb", spread(&t), "params",
-                             (json_int_t)values[SR_PARAMS], "cache", (json_int_t)values[SR_CACHE],
-                             "flops", values[SR_FLOPS], "prefill", sr_number_or_null(prefill),
-                             "decode", sr_number_or_null(decode));
-    status = more != NULL && json_object_update(member, more) == 0 ? SARTOR_OK : sr_no_memory(ctx);
-    json_decref(more);
-    return status;
-}
-
-static double mean_of(const json_t *member) {
-    const json_t *mean = json_object_get(json_object_get(member, "bpb"), "mean");
-    return json_is_number(mean) ? json_number_value(mean) : INFINITY;
-}
-
-static void sort_by_mean(json_t *members) {
-    for (size_t i = 1; i < json_array_size(members); i++)
-        for (size_t j = i; j > 0; j--) {
-            json_t *a = json_array_get(members, j - 1), *b = json_array_get(members, j);
-            if (mean_of(a) <= mean_of(b)) break;
-            json_incref(a);
-            json_incref(b);
-            (void)json_array_set_new(members, j - 1, b);
-            (void)json_array_set_new(members, j, a);
-        }
-}
-
-sartor_status sr_answer_finals(sartor_context *ctx, sr_study *study, const sr_search *search,
-                               json_t **answer) {
-    char *text;
-    SR_TRY(sr_study_get(ctx, study, FACT_FINALS, &text));
-    const bool any = text != NULL;
-    json_t *fact = any ? json_loads(text, 0, NULL) : NULL;
-    free(text);
-    json_t *members = json_object_get(fact, "members");
-    json_int_t tokens = json_integer_value(json_object_get(fact, "tokens"));
-    json_int_t seeds = json_integer_value(json_object_get(fact, "seeds"));
-    bool good = json_is_array(members) && tokens > 0 && seeds > 0 && seeds <= MOST_SEEDS;
-    sartor_status status = good || !any ? SARTOR_OK : corrupted(ctx, study);
-    const sr_asked asked = {tokens, (int)seeds};
-    for (size_t i = 0; status == SARTOR_OK && i < json_array_size(members); i++)
-        status = describe(ctx, study, search, json_array_get(members, i), &asked);
-    if (status == SARTOR_OK) {
-        sort_by_mean(members);
-        *answer = json_pack("{s:i, s:I, s:I, s:o}", "version", 1, "tokens", tokens, "seeds", seeds,
-                            "finals", members != NULL ? json_incref(members) : json_array());
-        if (*answer == NULL) status = sr_no_memory(ctx);
-    }
-    json_decref(fact);
-    return status;
-}
-
 /* ---- the call ---- */
 
 static sartor_status check(sartor_context *ctx, const sartor_finals_options *o) {
     if (o->study == NULL) return sr_fail(ctx, SARTOR_INVALID, "no study is given");
     if (o->top < 0 || o->top > 10000)
         return sr_fail(ctx, SARTOR_INVALID, "top is %d, expected 0 to 10000", o->top);
-    if (o->seeds < 1 || o->seeds > MOST_SEEDS)
-        return sr_fail(ctx, SARTOR_INVALID, "seeds is %d, expected 1 to %d", o->seeds, MOST_SEEDS);
+    if (o->seeds < 1 || o->seeds > SR_MOST_SEEDS)
+        return sr_fail(ctx, SARTOR_INVALID, "seeds is %d, expected 1 to %d", o->seeds,
+                       SR_MOST_SEEDS);
     if (o->tokens < 1 || o->tokens > INT64_C(1) << 50)
         return sr_fail(ctx, SARTOR_INVALID, "tokens is %" PRId64 ", expected at least 1",
                        o->tokens);

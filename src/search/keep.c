@@ -13,14 +13,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Whether a training job's folder is still needed: open work, or kept by the policy. */
+/* Whether a training job's folder is still needed: of a generation that has not ended (whoever
+ * looks may be late), the start of a job that goes on, or kept by the policy. */
 static sartor_status needed(sartor_context *ctx, sr_study *study, int64_t job, const char *policy,
                             bool *answer) {
     sr_query rows;
     *answer = true;
     SR_TRY(sr_sql(ctx, study, &rows,
                   "SELECT NOT EXISTS (SELECT 1 FROM job WHERE id = ?2)"
-                  " OR EXISTS (SELECT 1 FROM trial WHERE job = ?2 AND (state = 'open'"
+                  " OR EXISTS (SELECT 1 FROM trial WHERE job = ?2 AND (generation >"
+                  "   coalesce((SELECT max(number) FROM generation), -1)"
                   "  OR id IN (SELECT value FROM json_each((SELECT front FROM generation"
                   "   ORDER BY number DESC LIMIT 1)))"
                   "  OR (?1 = 'parents' AND id IN (SELECT trial FROM parent WHERE generation ="

@@ -3,6 +3,7 @@
 
 #include "model/file.h"
 #include "search/answers.h"
+#include "search/rungs.h"
 #include "study/attempt.h"
 #include "study/sql.h"
 
@@ -191,8 +192,8 @@ static sartor_status add_origins(sartor_context *ctx, sr_study *study, int64_t t
     return sr_done(&rows);
 }
 
-sartor_status sr_answer_training(sartor_context *ctx, sr_study *study, int64_t trial,
-                                 json_t **training) {
+sartor_status sr_answer_training(sartor_context *ctx, sr_study *study, const sr_search *search,
+                                 int64_t trial, json_t **training) {
     static const char *const names[] = {SR_VALUE_TOKENS,         "flops",
                                         SR_VALUE_INHERITED,      SR_VALUE_LINEAGE_TRIALS,
                                         SR_VALUE_LINEAGE_TOKENS, SR_VALUE_LINEAGE_FLOPS};
@@ -208,5 +209,46 @@ sartor_status sr_answer_training(sartor_context *ctx, sr_study *study, int64_t t
         sr_number_or_null(x[ALL_FLOPS]), "tokens_from_scratch",
         whole_or_null(x[ALL_FLOPS] / (SR_TRAINING_FLOPS * x[FLOPS])));
     if (*training == NULL) return sr_no_memory(ctx);
-    return add_origins(ctx, study, trial, origins);
+    sartor_status status = add_origins(ctx, study, trial, origins);
+    if (status == SARTOR_OK) status = sr_answer_rungs(ctx, study, search, trial, *training);
+    if (status == SARTOR_OK) return status;
+    json_decref(*training);
+    *training = NULL;
+    return status;
+}
+
+/* Adds one generation's FLOPs to the list, which has a place for each. */
+static void set_flops(json_t *flops, int64_t generation, size_t generations, double sum) {
+    if (generation >= 0 && (uint64_t)generation < generations)
+        (void)json_array_set_new(flops, (size_t)generation, sr_number_or_null(sum));
+}
+
+sartor_status sr_answer_spent(sartor_context *ctx, sr_study *study, size_t generations,
+                              json_t **spent, json_t **flops) {
+    sr_query rows;
+    double tokens = 0, sum = 0;
+    int64_t trained = 0, stopped = 0;
+    *spent = NULL;
+    *flops = json_array();
+    for (size_t i = 0; i < generations; i++) (void)json_array_append_new(*flops, json_null());
+    SR_TRY(sr_sql(ctx, study, &rows,
+                  "SELECT generation, count(*), total(t.value), total(t.value * f.value),"
+                  " count(s.value) FROM trial"
+                  " JOIN value AS t ON t.trial = trial.id AND t.name = '" SR_VALUE_TOKENS "'"
+                  " JOIN value AS f ON f.trial = trial.id AND f.name = 'flops'"
+                  " LEFT JOIN value AS s ON s.trial = trial.id AND s.name = '" SR_VALUE_STOPPED "'"
+                  " GROUP BY generation ORDER BY generation",
+                  ""));
+    while (sr_next(&rows)) {
+        trained += sr_int(&rows, 1);
+        tokens += sr_real(&rows, 2);
+        sum += SR_TRAINING_FLOPS * sr_real(&rows, 3);
+        stopped += sr_int(&rows, 4);
+        set_flops(*flops, sr_int(&rows, 0), generations, sum);
+    }
+    SR_TRY(sr_done(&rows));
+    *spent = trained == 0 ? json_null()
+                          : json_pack("{s:o, s:o, s:I}", "tokens", whole_or_null(tokens), "flops",
+                                      sr_number_or_null(sum), "stopped", (json_int_t)stopped);
+    return *spent != NULL && *flops != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }

@@ -57,7 +57,13 @@ sartor_status sr_lineage_store(sartor_context *ctx, sr_study *study, int64_t tri
 sartor_status sr_finished_model(sartor_context *ctx, sr_study *study, int64_t job, char **path);
 
 /* What is known of a trial's training; see sartor_study_trial(). */
-sartor_status sr_answer_training(sartor_context *ctx, sr_study *study, int64_t trial,
-                                 json_t **training);
+sartor_status sr_answer_training(sartor_context *ctx, sr_study *study, const sr_search *search,
+                                 int64_t trial, json_t **training);
+
+/* What the trials that were trained took: {"tokens": int, "flops": x, "stopped": how many of them
+ * at a rung}; null where none was. *flops: the sums up to the end of each of the first
+ * `generations`, null where not known. */
+sartor_status sr_answer_spent(sartor_context *ctx, sr_study *study, size_t generations,
+                              json_t **spent, json_t **flops);
 
 #endif

@@ -93,6 +93,7 @@ static sartor_status estimate(sartor_context *ctx, const sartor_search_options *
     int64_t elements, first;
     int workers = sr_local_workers(o->workers, o->threads);
     plan->trials = count_trials(o, s, &first);
+    plan->inherit_tokens = s->inherit ? s->inherit_tokens : 0;
     SR_TRY(largest(ctx, s, &plan->largest_trial_bytes, &elements));
     plan->memory_bytes = plan->largest_trial_bytes * workers;
     if (sr_search_needs(s, SR_TRAINED) || sr_search_needs(s, SR_PROBED)) {

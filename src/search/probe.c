@@ -6,6 +6,7 @@
 #include "search/jobs.h"
 
 #include "base/file.h"
+#include "probe/mad_mean.h"
 #include "probe/mad_run.h"
 #include "study/sql.h"
 #include "train/settings.h"
@@ -144,47 +145,36 @@ static sartor_status run_setting(probing *p, int setting) {
 
 /* ---- scores ---- */
 
-/* The best run of the grid; NaN where all diverged. */
-static double score_of_setting(const probing *p, int setting) {
+static sr_mad_best best_of_setting(const probing *p, int setting) {
     const sr_mad_suite *s = p->suite;
-    double best = -INFINITY, score = NAN;
+    sr_mad_best best = {0};
     for (int i = 0; i < s->rates * s->decays; i++) {
         char name[SR_MAD_SETTING_TEXT + 64];
         run_name(p, setting, s->rate[i / s->decays], s->decay[i % s->decays], name);
         const json_t *run = json_object_get(p->scores, name);
-        const double selection = json_number_value(json_array_get(run, 1));
-        if (!json_is_array(run) || selection <= best) continue;
-        best = selection;
-        score = json_number_value(json_array_get(run, 0));
+        if (json_is_array(run))
+            (void)sr_mad_best_add(&best, json_number_value(json_array_get(run, 0)),
+                                  json_number_value(json_array_get(run, 1)));
     }
-    return score;
+    return best;
 }
 
-/* {"mad": x, "tasks": {name: x}}: means over settings, then over tasks. */
+/* {"mad": 1 - x, "tasks": {name: x}}. */
 static sartor_status make_result(const probing *p, json_t **result) {
+    sr_mad_best best[SR_MAD_MOST_SUITE];
+    for (int i = 0; i < p->suite->settings; i++) best[i] = best_of_setting(p, i);
+    const sr_mad_means means = sr_mad_mean(p->suite, best);
     json_t *tasks = json_object();
-    double all = 0;
-    int n_tasks = 0;
     for (int task = 0; task < SR_MAD_TASKS; task++) {
-        double sum = 0;
-        int n = 0;
-        for (int i = 0; i < p->suite->settings; i++) {
-            if (p->suite->setting[i].task != (sr_mad_task_id)task) continue;
-            sum += score_of_setting(p, i);
-            n++;
-        }
-        if (n == 0) continue;
-        if (isnan(sum)) {
+        const char *name = sr_mad_task_name((sr_mad_task_id)task);
+        if (means.settings[task] == 0) continue;
+        if (isnan(means.task[task])) {
             json_decref(tasks);
-            return sr_fail(p->ctx, SARTOR_NOT_FINITE, "every run of MAD's %s diverged",
-                           sr_mad_task_name((sr_mad_task_id)task));
+            return sr_fail(p->ctx, SARTOR_NOT_FINITE, "every run of MAD's %s diverged", name);
         }
-        all += sum / n;
-        n_tasks++;
-        (void)json_object_set_new(tasks, sr_mad_task_name((sr_mad_task_id)task),
-                                  json_real(sum / n));
+        (void)json_object_set_new(tasks, name, json_real(means.task[task]));
     }
-    *result = json_pack("{s:f, s:o}", "mad", 1 - all / n_tasks, "tasks", tasks);
+    *result = json_pack("{s:f, s:o}", "mad", 1 - means.mad, "tasks", tasks);
     return *result != NULL ? SARTOR_OK : sr_no_memory(p->ctx);
 }
 

@@ -32,9 +32,15 @@ char *sr_growth_note_make(const sr_growth *g, const float *weights, const char *
                           const char *earlier) {
     char hash[SR_HASH_TEXT];
     hash_weights(g->to, weights, hash);
-    json_t *root = json_pack("{s:i, s:s, s:o, s:o, s:s*, s:s*}", "version", NOTE_FORMAT, "weights",
+    /* a text within a text would double its escapes with every growth */
+    json_t *before = earlier != NULL ? json_loads(earlier, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (!json_is_object(before)) {
+        json_decref(before);
+        before = NULL;
+    }
+    json_t *root = json_pack("{s:i, s:s, s:o, s:o, s:s*, s:o*}", "version", NOTE_FORMAT, "weights",
                              hash, "from", sr_architecture_json(g->from), "origin", origins_json(g),
-                             "record", record, "earlier", earlier);
+                             "record", record, "earlier", before);
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;
@@ -47,14 +53,13 @@ static sartor_status read_origins(sartor_context *ctx, const json_t *list, const
     if (json_array_size(list) != (size_t)m->genome.n)
         return sr_fail(ctx, SARTOR_FORMAT, "its growth names other LIVs than it has");
     for (int i = 0; i < m->genome.n; i++) {
-        int unit;
-        json_int_t spread, copies;
-        if (json_unpack(json_array_get(list, (size_t)i), "[i, I, I]", &unit, &spread, &copies) !=
+        json_int_t unit, spread, copies;
+        if (json_unpack(json_array_get(list, (size_t)i), "[I, I, I!]", &unit, &spread, &copies) !=
                 0 ||
             unit < -1 || unit >= SR_MAX_LIVS || spread < 1 || spread > SR_MAX_WIDTH || copies < 1 ||
             copies > SR_MAX_WIDTH)
             return sr_fail(ctx, SARTOR_FORMAT, "the record of its growth is damaged");
-        origin[i] = (sr_unit_origin){unit, spread, copies};
+        origin[i] = (sr_unit_origin){(int)unit, spread, copies};
     }
     return SARTOR_OK;
 }
@@ -81,20 +86,22 @@ static sartor_status read_note(sartor_context *ctx, const char *text, const sr_m
                                sr_growth_undo *undo) {
     json_error_t error;
     const char *stored;
-    json_t *from, *origins;
+    json_t *from, *origins, *earlier = NULL;
     int version;
     char hash[SR_HASH_TEXT];
     undo->note = json_loads(text, JSON_REJECT_DUPLICATES, &error);
     if (undo->note == NULL ||
-        json_unpack(undo->note, "{s:i, s:s, s:o, s:o, s?s, s?s}", "version", &version, "weights",
+        json_unpack(undo->note, "{s:i, s:s, s:o, s:o, s?s, s?o}", "version", &version, "weights",
                     &stored, "from", &from, "origin", &origins, "record", &undo->record, "earlier",
-                    &undo->earlier) != 0 ||
-        version != NOTE_FORMAT)
+                    &earlier) != 0 ||
+        version != NOTE_FORMAT || (earlier != NULL && !json_is_object(earlier)))
         return sr_fail(ctx, SARTOR_FORMAT, "the record of its growth is damaged");
     hash_weights(m, m->params, hash);
     if (strcmp(hash, stored) != 0)
         return sr_fail(ctx, SARTOR_MISMATCH,
                        "its weights were changed since it grew: there is no way back");
+    if (earlier != NULL && (undo->earlier = json_dumps(earlier, JSON_COMPACT)) == NULL)
+        return sr_no_memory(ctx);
     SR_TRY(sr_architecture_read(ctx, from, &undo->from));
     return make_growth(ctx, m, origins, undo);
 }
@@ -115,5 +122,6 @@ void sr_growth_undo_free(sr_growth_undo *undo) {
     sr_growth_destroy(&undo->growth);
     sr_model_destroy(&undo->from);
     json_decref(undo->note);
+    free(undo->earlier);
     *undo = (sr_growth_undo){.from = NULL};
 }

@@ -23,7 +23,8 @@ typedef struct sr_growth_undo {
     sr_model *from;    /* without weights */
     sr_growth *growth; /* from it into the model of the file */
     json_t *note;
-    const char *record, *earlier; /* of `note`; NULL: none */
+    const char *record; /* of `note`; NULL: none */
+    char *earlier;      /* the note before; NULL: none */
 } sr_growth_undo;
 
 /* Of an open file and its model, which has weights. SARTOR_INVALID when it did not grow,

@@ -6,11 +6,13 @@
 #include "train/run.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "op/optim.h"
 #include "task/language.h"
 #include "train/folder.h"
 #include "train/growing.h"
+#include "train/loaded.h"
 #include "train/metrics.h"
 #include "train/progress.h"
 
@@ -74,6 +76,23 @@ static sartor_status open_data(run *r) {
     return r->settings_json != NULL ? SARTOR_OK : sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
 }
 
+/* A trained model that the run begins with, and its tokenizer. */
+static sartor_status open_origin(run *r) {
+    sartor_model *origin;
+    if (r->options->arch != NULL || r->options->tokenizer != NULL || r->corpus != &r->own)
+        return sr_fail(r->ctx, SARTOR_INVALID,
+                       "a run that begins with a model has its architecture and its tokenizer");
+    SR_TRY(sartor_model_load(r->ctx, r->options->from, &origin));
+    r->stage.model = origin->model;
+    r->own.tokenizer = origin->tokenizer;
+    origin->model = NULL;
+    origin->tokenizer = NULL;
+    sartor_model_destroy(&origin);
+    return r->stage.model->sizes.head == SR_HEAD_LANGUAGE
+               ? SARTOR_OK
+               : sr_fail(r->ctx, SARTOR_INVALID, "%s: it is no language model", r->options->from);
+}
+
 static sartor_status prepare(run *r) {
     sartor_context *ctx = r->ctx;
     const sartor_train_options *o = r->options;
@@ -81,10 +100,18 @@ static sartor_status prepare(run *r) {
         return sr_fail(ctx, SARTOR_INVALID, "no output folder is given");
     SR_TRY(sr_alloc(ctx, 1, sizeof *r->genome, "a genome", (void **)&r->genome));
     SR_TRY(sr_alloc(ctx, 1, sizeof *r->growth, "a schedule", (void **)&r->growth));
-    if (r->corpus == &r->own) SR_TRY(sr_corpus_begin(ctx, o->tokenizer, r->corpus));
-    SR_TRY(sr_settings_resolve(ctx, o, sr_tokenizer_vocab(r->corpus->tokenizer), r->genome,
-                               r->growth, &r->settings));
-    SR_TRY(sr_model_create(ctx, r->genome, &r->settings.sizes, &r->stage.model));
+    if (o->from != NULL)
+        SR_TRY(open_origin(r));
+    else if (r->corpus == &r->own)
+        SR_TRY(sr_corpus_begin(ctx, o->tokenizer, r->corpus));
+    SR_TRY(sr_settings_resolve(ctx, o, sr_tokenizer_vocab(r->corpus->tokenizer), r->stage.model,
+                               r->genome, r->growth, &r->settings));
+    if (r->stage.model != NULL)
+        r->settings.origin = sr_hash_bytes(
+            r->stage.model->params,
+            (size_t)r->stage.model->schema.elements * sizeof *r->stage.model->params, 0);
+    else
+        SR_TRY(sr_model_create(ctx, r->genome, &r->settings.sizes, &r->stage.model));
     SR_TRY(sr_stage_plan(ctx, &r->stage, &r->settings));
     SR_TRY(sr_growing_check(ctx, r->stage.model, r->growth, &r->settings));
     return open_data(r);
@@ -193,7 +220,16 @@ static bool checkpoint_due(const run *r) {
            (wait > r->limits.checkpoint_seconds ? wait : r->limits.checkpoint_seconds);
 }
 
-/* Buffers, and weights from the seed or the stored file. */
+/* The weights of a run that begins. */
+static sartor_status begin(run *r) {
+    if (r->options->from != NULL) return SARTOR_OK; /* they are there */
+    if (r->limits.begin != NULL)
+        return r->limits.begin(r->ctx, r->limits.begin_user, r->stage.model, r->settings.seed);
+    sr_model_init(r->stage.model, r->settings.seed);
+    return SARTOR_OK;
+}
+
+/* Buffers, and weights from the seed, a model or the stored file. */
 static sartor_status start(run *r) {
     sr_trainer *t = r->stage.trainer;
     SR_TRY(sr_stage_allocate(r->ctx, &r->stage, &r->record));
@@ -203,10 +239,7 @@ static sartor_status start(run *r) {
         sr_log(r->ctx, "continuing at step %" PRId64 " of %" PRId64, t->step,
                sr_schedule_end(&t->options.schedule));
     } else {
-        if (r->limits.begin != NULL)
-            SR_TRY(r->limits.begin(r->ctx, r->limits.begin_user, r->stage.model, r->settings.seed));
-        else
-            sr_model_init(r->stage.model, r->settings.seed);
+        SR_TRY(begin(r));
         sr_trainer_refresh(t);
     }
     r->seconds_before = r->record.seconds;
@@ -251,6 +284,7 @@ static sartor_status grow_when_due(run *r, sr_metrics_line *line) {
                                &result));
         record->stages++;
         line->grown = request;
+        line->params_before = result.params_before;
         line->params = result.params_after;
         sr_log(r->ctx,
                "step %" PRId64 ": grown, %s: %" PRId64 " -> %" PRId64

@@ -119,17 +119,29 @@ static sartor_status resolve_growth(sartor_context *ctx, const sartor_train_opti
     return sr_growth_steps_parse(ctx, o->grow, s->steps, growth);
 }
 
-sartor_status sr_settings_resolve(sartor_context *ctx, const sartor_train_options *o, int64_t vocab,
-                                  sr_genome *genome, sr_growth_steps *growth, sr_run_settings *s) {
+static sartor_status resolve_architecture(sartor_context *ctx, const sartor_train_options *o,
+                                          const sr_model *origin, sr_genome *genome) {
+    if (origin != NULL) {
+        *genome = origin->genome;
+        return SARTOR_OK;
+    }
     if (o->arch == NULL) return sr_fail(ctx, SARTOR_INVALID, "no architecture is given");
     SR_TRY(sr_arch_parse(ctx, o->arch, o->sizes.livs, genome));
     sr_genome_canonical(genome);
-    *s = (sr_run_settings){.genome = genome,
-                           .sizes = sr_sizes_from(&o->sizes, vocab),
-                           .batch = o->batch,
-                           .accumulate = o->accumulate,
-                           .precision = o->precision,
-                           .seed = o->seed};
+    return SARTOR_OK;
+}
+
+sartor_status sr_settings_resolve(sartor_context *ctx, const sartor_train_options *o, int64_t vocab,
+                                  const sr_model *origin, sr_genome *genome,
+                                  sr_growth_steps *growth, sr_run_settings *s) {
+    SR_TRY(resolve_architecture(ctx, o, origin, genome));
+    *s =
+        (sr_run_settings){.genome = genome,
+                          .sizes = origin != NULL ? origin->sizes : sr_sizes_from(&o->sizes, vocab),
+                          .batch = o->batch,
+                          .accumulate = o->accumulate,
+                          .precision = o->precision,
+                          .seed = o->seed};
     SR_TRY(check_range(ctx, "batch", s->batch, 1, MAX_BATCH));
     SR_TRY(check_range(ctx, "accumulate", s->accumulate, 1, MAX_ACCUMULATE));
     SR_TRY(check_range(ctx, "context", s->sizes.context, 1, SR_MAX_CONTEXT));
@@ -160,6 +172,14 @@ static json_t *hash_text(sr_hash hash) {
     char text[SR_HASH_TEXT];
     sr_hash_text(hash, text);
     return json_string(text);
+}
+
+static const char origin_key[] = "initial weights";
+
+/* Runs that begin with new weights have no such setting. */
+static bool set_origin(json_t *root, const sr_run_settings *s) {
+    if (s->origin.high == 0 && s->origin.low == 0) return true;
+    return json_object_set_new(root, origin_key, hash_text(s->origin)) == 0;
 }
 
 /* Runs that do not grow have no such settings. */
@@ -212,7 +232,7 @@ json_t *sr_settings_json(const sr_run_settings *s) {
         bad |= json_object_set_new(root, "threads", integer_text(s->threads));
         bad |= json_object_set_new(root, "seed", json_sprintf("%" PRIu64, s->seed));
         bad |= json_object_set_new(root, "machine", json_string(machine));
-        bad |= !set_growth(root, s);
+        bad |= !set_origin(root, s) || !set_growth(root, s);
     }
     free(genome);
     if (!bad) return root;
@@ -231,7 +251,9 @@ static const char *remedy(const char *name) {
 }
 
 /* Settings that only some runs have. */
-static bool is_optional(const char *name) { return strcmp(name, "growth") == 0; }
+static bool is_optional(const char *name) {
+    return strcmp(name, "growth") == 0 || strcmp(name, origin_key) == 0;
+}
 
 sartor_status sr_settings_compare(sartor_context *ctx, const char *where, const json_t *stored,
                                   const json_t *wanted) {

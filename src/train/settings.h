@@ -23,8 +23,9 @@ typedef struct sr_run_settings {
     int threads;
     uint64_t seed;
     sr_hash tokenizer, data, validation; /* identities */
-    sr_growth_steps *growth;             /* the caller's; none: its count is 0 */
-    sr_generation born;                  /* how what is new then learns */
+    sr_hash origin;          /* of the weights that the run begins with; zero: new ones */
+    sr_growth_steps *growth; /* the caller's; none: its count is 0 */
+    sr_generation born;      /* how what is new then learns */
 } sr_run_settings;
 
 /* The public sizes as a model's. */
@@ -37,11 +38,12 @@ sartor_status sr_threads_resolve(sartor_context *ctx, int threads, int *resolved
 /* SARTOR_INVALID unless F32 or BF16. */
 sartor_status sr_precision_check(sartor_context *ctx, sartor_precision precision);
 
-/* Checks the numbers and fills in defaults; identities stay zero. `genome` is filled from `arch`,
- * `growth` from `grow`. */
+/* Checks the numbers and fills in defaults; identities stay zero. `genome` and the sizes are those
+ * of `origin`, a model with weights, or of `arch` where that is NULL; `growth` is filled from
+ * `grow`. */
 sartor_status sr_settings_resolve(sartor_context *ctx, const sartor_train_options *options,
-                                  int64_t vocab, sr_genome *genome, sr_growth_steps *growth,
-                                  sr_run_settings *settings);
+                                  int64_t vocab, const sr_model *origin, sr_genome *genome,
+                                  sr_growth_steps *growth, sr_run_settings *settings);
 
 /* A JSON object of strings, one per setting; NULL when memory is exhausted. */
 json_t *sr_settings_json(const sr_run_settings *settings);

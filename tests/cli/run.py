@@ -8,7 +8,7 @@ text/. Its lines:
 
     use run             a trained model in run/ (trained once for all cases)
     use study           a finished study, study.db and study.db.d/ (searched once for all cases)
-    hostile KIND PATH   a broken copy of its model file (HOSTILE below)
+    hostile KIND PATH [FILE]    a broken copy of its model file, or of this one (HOSTILE below)
     file PATH TEXT      a file; escapes as in Python
     do COMMAND          a shell command that must succeed
     run ARGUMENTS       sartor with these arguments; what follows is expected of it
@@ -54,6 +54,9 @@ SCHEMAS = {
                 ("params", [("backbone", int), ("embedding", int), ("total", int)]),
                 ("cache_bytes", int), ("flops_per_token", float), ("train_memory_bytes", int)],
     "generate": [("version", int), ("text", str), ("tokens", int), ("tokens_per_second", float)],
+    "grow": [("version", int), ("max_abs_logit_difference", float), ("params_before", int),
+             ("params_after", int), ("new_entries", int), ("exact", bool),
+             ("flops_per_token_before", float), ("flops_per_token_after", float)],
     "tokenizer": [("version", int), ("vocab", int), ("text_bytes", int)],
     "livs": [("version", int), ("livs", list)],
     "ops": [("version", int), ("ops", list)],
@@ -69,7 +72,8 @@ SCHEMAS.update({
     "front": [("version", int), ("objectives", list), ("reference", list), ("front", list)],
     "show": [("version", int),
              ("trials", [("done", int), ("running", int), ("failed", int), ("waiting", int)]),
-             ("generation", int), ("hypervolume", list), ("settings", dict)],
+             ("generation", int), ("hypervolume", list), ("settings", dict),
+             ("training", (dict, type(None))), ("training_flops", list)],
     "finals": [("version", int), ("tokens", int), ("seeds", int), ("finals", list)],
     "scale": [("version", int), ("results", list), ("shared", dict)],
     "scale-plan": [("version", int), ("runs", list), ("flops", float), ("text_bytes", int),
@@ -81,10 +85,14 @@ SCHEMAS.update({
 # Rows of the lists in an answer, and the answer whose keys come in any order and may be more.
 FRONT_ROW = [("trial", int), ("id", str), ("genome", str), ("sizes", SIZES), ("generation", int),
              ("objectives", dict), ("baseline", OPTIONAL_TEXT)]
+SPREAD = [("mean", float), ("std", float), ("values", list)]
 FINALS_ROW = [("trial", (int, type(None))), ("id", str), ("genome", str),
-              ("baseline", OPTIONAL_TEXT),
-              ("bpb", [("mean", float), ("std", float), ("values", list)]), ("params", int),
-              ("cache", int), ("flops", float), ("prefill", float), ("decode", float)]
+              ("baseline", OPTIONAL_TEXT), ("bpb", SPREAD), ("params", int), ("cache", int),
+              ("flops", float), ("prefill", float), ("decode", float), ("validation", SPREAD),
+              ("search", (dict, type(None)))]
+TRAINING = [("tokens", int), ("flops", float), ("inherits", list), ("inherited_share", float),
+            ("lineage", [("trials", int), ("tokens", int), ("flops", float)]),
+            ("tokens_from_scratch", int), ("stopped", (float, type(None))), ("rungs", list)]
 TRIAL = [("version", int), ("trial", int), ("id", str), ("genome", str), ("names", str),
          ("sizes", SIZES), ("generation", int), ("state", str), ("reason", OPTIONAL_TEXT),
          ("baseline", OPTIONAL_TEXT), ("operator", str), ("parents", list), ("mutations", int),
@@ -132,6 +140,24 @@ def edited(model, change):
     return safetensors(header, model[8 + size:])
 
 
+def noted(key, change):
+    """A break of the JSON in the metadata `key` by `change`."""
+    def edit(header):
+        notes = header["__metadata__"]
+        note = json.loads(notes[key])
+        change(note)
+        notes[key] = json.dumps(note)
+    return lambda model: edited(model, edit)
+
+
+def architecture(**values):
+    return noted("sartor", lambda a: a.update(values))
+
+
+def grown_from(**values):
+    return noted("sartor.growth", lambda g: g["from"].update(values))
+
+
 def first_tensor(header):
     return next(v for k, v in header.items() if k != "__metadata__" and k != "tokenizer")
 
@@ -152,6 +178,23 @@ HOSTILE = {
         {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, b"\0" * 4),
     "no-weights": lambda m: edited(
         m, lambda h: [h.pop(k) for k in list(h) if k.endswith("gain")]),
+    "units-text": architecture(units="all"),
+    "units-behind": architecture(units=[{"liv": 99, "ff": 96}]),
+    "units-twice": architecture(units=[{"liv": 1, "ff": 96}] * 2),
+    "units-huge": architecture(units=[{"liv": 1, "ff": 1 << 62}]),
+    "units-negative": architecture(units=[{"liv": 1, "ff": -96}]),
+    "units-larger": architecture(units=[{"liv": 1, "ff": 65536}]),
+    "pairs-huge": noted("sartor", lambda a: a["units"][0].update(pairs=(1 << 63) - 1)),
+    "divisor-huge": architecture(divisor=(1 << 63) - 1),
+    "divisor-negative": architecture(divisor=-1),
+    "growth-text": lambda m: edited(
+        m, lambda h: h["__metadata__"].update({"sartor.growth": "bigger"})),
+    "growth-vocab": grown_from(vocab=200),
+    "growth-width": grown_from(width=48),
+    "growth-genome": grown_from(genome="1.1.1.1.1"),
+    "growth-units": grown_from(units=[{"liv": 0, "key": -1}]),
+    "growth-origin": noted("sartor.growth", lambda g: g.update(origin=[[1 << 32, 1, 1], [1, 1, 1]])),
+    "growth-weights": noted("sartor.growth", lambda g: g.update(weights="0" * 32)),
 }
 
 
@@ -189,6 +232,8 @@ def check_json(kind, out):
     value = json.loads(out)
     if kind == "trial":
         check_schema(value, TRIAL, open=True)
+        if value["state"] == "done":
+            check_schema(value["training"], TRAINING, "training")
     else:
         check_schema(value, SCHEMAS[kind])
     expect(value["version"] == 1, "version %r" % value["version"])
@@ -216,6 +261,9 @@ def check_json(kind, out):
         for row in value["finals"]:
             check_schema(row, FINALS_ROW, "a row")
             expect(len(row["bpb"]["values"]) == value["seeds"], "a value for each seed")
+            expect((row["search"] is None) == (row["trial"] is None), "search of a trial")
+            if row["search"] is not None:
+                check_schema(row["search"], TRAINING + [("bpb", float)], "search")
     return value
 
 
@@ -304,8 +352,10 @@ class Runner:
         elif verb == "use":
             shutil.copytree(self.model(), os.path.join(cwd, "run"))
         elif verb == "hostile":
-            kind, path = rest.split()
-            with open(os.path.join(self.model(), "model.safetensors"), "rb") as f:
+            kind, path, *source = rest.split()
+            file = os.path.join(cwd, source[0]) if source else \
+                os.path.join(self.model(), "model.safetensors")
+            with open(file, "rb") as f:
                 broken = HOSTILE[kind](f.read())
             with open(os.path.join(cwd, path), "wb") as f:
                 f.write(broken)

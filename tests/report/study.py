@@ -282,6 +282,35 @@ def missing():
     return data
 
 
+def inherit():
+    """Children that inherit and train on less, some of them stopped at a rung."""
+    data = study(seed=8, generations=6, failures=0)
+    spent, by_id = 0.0, {}
+    for t in data["trials"]:
+        stopped = 0.25 if t["trial"] % 3 == 1 else None
+        tokens = (800000 if t["parents"] else 2000000) * (stopped or 1)
+        line = {t["trial"]}.union(*(by_id[p]["line"] for p in t["parents"]))
+        own = {"tokens": tokens, "flops": 3 * t["values"]["flops"] * tokens, "line": line}
+        by_id[t["trial"]] = own
+        total = sum(by_id[n]["flops"] for n in line)
+        t["training"] = {"tokens": tokens, "lineage_trials": len(line), "lineage_flops": total,
+                         "lineage_tokens": sum(by_id[n]["tokens"] for n in line)}
+        t["values"]["lineage_flops"] = total
+        if t["parents"]:
+            t["training"]["inherited"] = 0.75
+        if stopped:
+            t["training"]["stopped"] = stopped
+    data["measures"].append("lineage_flops")
+    data["training_flops"] = []
+    for g in range(6):
+        spent += sum(by_id[t["trial"]]["flops"] for t in data["trials"] if t["generation"] == g)
+        data["training_flops"].append(spent)
+    for f in data["finals"]:
+        f["validation"] = dict(f["bpb"])
+        f["search"] = {"bpb": 2.5} if f["trial"] is not None else None
+    return data
+
+
 ATTACKS = ["</script><script>window.hacked=1</script>", "<img src=x onerror='window.hacked=2'>",
            "<!--<script>", "]]>", "\u2028window.hacked=3\u2029", "\"'`${window.hacked=4}",
            "javascript:window.hacked=5", "&lt;b&gt;", "\x00\x01\x7f\ud7ff\ufffe", "日本語 العربية 🧵"]
@@ -331,7 +360,7 @@ def large():
 
 
 MAKERS = {"search": study, "empty": empty, "started": started, "one-trial": one_trial,
-          "one-objective": one_objective, "missing": missing, "hostile": hostile, "large": large}
+          "one-objective": one_objective, "inherit": inherit, "missing": missing, "hostile": hostile, "large": large}
 
 if __name__ == "__main__":
     json.dump(MAKERS[sys.argv[1]](), sys.stdout)

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,18 @@ def wait_for(condition, seconds=60):
             return True
         time.sleep(0.02)
     return False
+
+
+def trials(bench, study):
+    with sqlite3.connect("file:%s?mode=ro" % bench.path(study), uri=True) as db:
+        return db.execute("SELECT id, arch, state FROM trial ORDER BY id").fetchall()
+
+
+def trials_exist(bench, study):
+    try:
+        return bool(trials(bench, study))
+    except sqlite3.Error:
+        return False
 
 
 def one_line(done, *parts):

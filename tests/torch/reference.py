@@ -92,7 +92,7 @@ class LivClass:
         nonlinear = {"SA": (NONE, SOFTMAX, RELU, SWISH), "Rec": (NONE,),
                      "GConv": (NONE,), "Hyena": (NONE,),
                      "Linear": (NONE,),
-                     "GMemless": (NONE, RELU, SWISH),
+                     "GMemless": (NONE, RELU, SWISH, GELU),
                      "MLP": (GELU,), "MoE": (GELU,), "Delta": (NONE,),
                      "RWKV": (NONE,), "RWKV-CM": (RELU2,)}
         banded = ("SA", "GConv", "MoE", "Hyena")
@@ -791,7 +791,8 @@ class Model:
         return C * long_conv(p, h)
 
     def _memoryless(self, i, weights, n, feature):
-        mapped = {NONE: lambda x: x, RELU: torch.relu, SWISH: swish}
+        mapped = {NONE: lambda x: x, RELU: torch.relu, SWISH: swish,
+                  GELU: gelu}
         mapped = mapped[self.spec.livs[i].nonlinearity]
         gate = feature("gate", lambda: mapped(n @ weights["gate.weight"].T))
         return gate * (n @ weights["value.weight"].T)

@@ -17,7 +17,7 @@ except ImportError:
 
 import parity
 
-CLASSES = 84
+CLASSES = 85
 SHARED = [
     "1.1.2.1.2-1.1.2.1.2-9.1.2.1.2-9.1.2.1.2",
     "2.1.1.1.4-2.1.1.1.4-1.1.1.1.4",

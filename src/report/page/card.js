@@ -62,7 +62,22 @@ function badges(trial) {
     isBaseline(trial) ? el("span", {class: "badge baseline"}, "baseline") : null,
     trial.feasible === false ? el("span", {class: "badge limit"}, "beyond a limit") : null,
     trial.state !== "done" ? el("span", {class: `badge ${trial.state}`}, trial.state) : null,
+    stoppedText(trial) ? el("span", {class: "badge stopped"}, stoppedText(trial)) : null,
   ];
+}
+
+// "trained on 4.1k tokens, with 81 % of its parameters from its parents; with those that it inherits
+// from, 5 trials, 38.9k tokens and 9.1G FLOPs"
+function trainingNote(trial) {
+  const tokens = trainingOf(trial, "tokens"), inherited = trainingOf(trial, "inherited");
+  const others = trainingOf(trial, "lineage_trials"), flops = trainingOf(trial, "lineage_flops");
+  const count = (value) => withPrefix("number", value, 3, {plain: 1e3});
+  if (tokens === null) return null;
+  const all = others > 1
+    ? `; with those that it inherits from, ${others} trials, `
+      + `${count(trainingOf(trial, "lineage_tokens") || 0)} tokens and ${count(flops || 0)} FLOPs` : "";
+  return el("p", {class: "note training"}, `trained on ${count(tokens)} tokens`,
+    inherited === null ? "" : `, with ${showShare(inherited)} of its parameters from its parents`, all);
 }
 
 function drawCard() {
@@ -79,6 +94,7 @@ function drawCard() {
     el("p", {class: "note"}, `generation ${trial.generation}`,
       trial.operator ? `, by ${trial.operator}` : "", changes),
     trial.reason ? el("p", {class: "reason"}, trial.reason) : "",
+    trainingNote(trial) || "",
     valueTable(trial),
     el("h3", null, "Backbone ", familyLegend()),
     strip(trial) || "",

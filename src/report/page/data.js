@@ -2,11 +2,6 @@
 // the study and may be anything ("constructor" too): they are looked up as own properties or in a
 // Map, never put into markup, ids or selectors.
 
-const data = JSON.parse(document.getElementById("data").textContent);
-
-const own = (object, name) =>
-  object && Object.prototype.hasOwnProperty.call(object, name) ? object[name] : undefined;
-
 const trials = data.trials;
 const objectives = data.objectives;
 const objectiveOf = new Map(objectives.map((o) => [o.name, o]));
@@ -52,6 +47,17 @@ const childrenOf = (() => {
 
 const backboneOf = (trial) => own(data.backbones, String(trial.trial)) || null;
 const curveOf = (trial) => own(data.curves, String(trial.trial)) || null;
+
+// How a trial was trained: a number, or null.
+function trainingOf(trial, name) {
+  const value = own(trial.training, name);
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}
+// "stopped at 25 %" for a trial that ended at a rung; "" for others.
+function stoppedText(trial) {
+  const share = trainingOf(trial, "stopped");
+  return share === null ? "" : `stopped at ${showShare(share)}`;
+}
 
 // "#12", and the name where it has one.
 const titleOf = (trial) =>

@@ -28,6 +28,12 @@ function heading(section, title, note, ...controls) {
 
 const empty = (section, text) => section.append(el("p", {class: "empty"}, text));
 
+// A checkbox; update() shows what current() says.
+function check(label, current, change) {
+  const node = el("input", {type: "checkbox", onchange: () => change(node.checked)});
+  return {node: el("label", null, node, ` ${label}`), update: () => (node.checked = current())};
+}
+
 // One part that fails must not take the rest of the page along.
 let errorCount = 0;
 function reportError(where, error) {
@@ -181,7 +187,8 @@ function trialTooltip(trial) {
     el("p", {class: "title"}, titleOf(trial), el("span", null, [
       ` generation ${trial.generation}`, trial.front ? ", front" : "",
       trial.feasible === false ? ", beyond a limit" : "",
-      trial.state !== "done" ? `, ${trial.state}` : ""])),
+      trial.state !== "done" ? `, ${trial.state}` : "",
+      stoppedText(trial) ? `, ${stoppedText(trial)}` : ""])),
     el("table", null, rows),
     el("p", {class: "names"}, trial.names),
     el("p", {class: "genome"}, trial.genome),

@@ -118,7 +118,7 @@ function drawLineage(box, width, caption) {
   for (const t of nodes) {
     const {x, row} = at.get(t), g = marks.append("g").attr("class", ["ancestor",
       t.front ? "front" : "", isBaseline(t) ? "baseline" : "", t === trial ? "selected" : "",
-      t.state === "failed" ? "failed" : ""].join(" "));
+      t.state === "failed" ? "failed" : "", stoppedText(t) ? "stopped" : ""].join(" "));
     if (isBaseline(t)) g.append("path").attr("d", diamond(x, row.y, NODE.radius + 1));
     else g.append("circle").attr("cx", x).attr("cy", row.y).attr("r", NODE.radius);
     if (row.apart > 44)

@@ -47,7 +47,7 @@ function makeFrontTable() {
 
 // What finals were measured by, quality first.
 function finalMeasures() {
-  const plain = new Set(["trial", "id", "genome", "names", "baseline"]);
+  const plain = new Set(["trial", "id", "genome", "names", "baseline", "search"]);
   const names = new Set(finals.flatMap((f) => Object.keys(f)).filter((k) => !plain.has(k)));
   const order = (m) => (measures.indexOf(m) + measures.length + 1) % (measures.length + 1);
   return [...names].filter((m) => finals.some((f) => finalValue(f, m) !== null))
@@ -75,12 +75,18 @@ function makeFinals() {
   const trialOfFinal = (f) => trialOf.get(f.trial);
   const meanOf = (f, m) => (finalValue(f, m) || {mean: null}).mean;
   const rivals = finals.filter((f) => f.baseline).slice(0, 3);
+  const searched = (f) => {
+    const value = own(own(f, "search"), "bpb");
+    return typeof value === "number" && Number.isFinite(value) ? value : null;
+  };
   const columns = [
     {title: "model", value: finalTitle, kind: "is", cell: (f) => [
       f.baseline ? el("b", null, f.baseline) : "",
       trialOfFinal(f) ? trialLink(trialOfFinal(f), `#${f.trial}`) : ""]},
     ...names.map((m) => ({title: shortName(m), number: true, hint: axisTitle(m), value: (f) => meanOf(f, m),
       cell: (f) => showFinal(f, m)})),
+    ...(finals.some((f) => searched(f) !== null) ? [{title: "in search", number: true, value: searched,
+      hint: "bits per byte of the validation text that the search saw", cell: (f) => show("bpb", searched(f))}] : []),
     ...rivals.map((r) => ({title: `vs ${shortName(r.baseline)}`, number: true, hint: `${names[0]} against it`,
       value: (f) => f === r ? null : meanOf(f, names[0]),
       cell: (f) => f === r ? "–" : showChange(meanOf(f, names[0]), meanOf(r, names[0])) || "–"})),

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# The experiments of docs/results/mad.md, one after another; every step can be killed and started
+# again, and what is done is skipped. About four hours of one core in all.
+#
+#     scripts/evidence-mad.sh [FOLDER] [PART...]      studies and text go there; default build/evidence
+#
+# quick   the quick suite of all architectures          text    the same on text, at equal FLOPs
+# larger  longer runs of six of them, task by task      learns  what attention must be able to learn
+# grid    the whole memorization task                   laws    sartor scale on text
+# Raw answers land in docs/results/mad/.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+folder=${1:-$here/build/evidence}
+sartor=${SARTOR:-$here/build/src/cli/sartor}
+text=${TEXT:-$folder/text}
+workers=${WORKERS:-2}
+results=$here/docs/results/mad
+mkdir -p "$folder" "$results"
+parts=("${@:2}")
+[ "${#parts[@]}" -gt 0 ] || parts=(quick text larger learns grid laws)
+
+# Two mixers of tokens and two of channels each; the first four have published scores.
+published=("(MHA GMemless)x2" "(Mamba)x4" "(GLA GMemless)x2" "(Hyena GMemless)x2")
+others=("(SA-2 GMemless)x2" "(Rec-1 GMemless)x2" "(GConv-1 GMemless)x2" "(GConv-2 GMemless)x2"
+    "GConv-1 GMemless SA-3 GMemless" "Rec-1 GMemless SA-1 GMemless" "(Mamba-2 GMemless)x2"
+    "(LinAttn GMemless)x2" "(GDN GMemless)x2" "(RWKV-6 GMemless)x2")
+
+# keep NAME COMMAND...: the command's output, whole or not at all, and what it took.
+keep() {
+    local file=$results/$1
+    shift
+    [ -f "$file" ] && return 0
+    echo "$(date +%H:%M) ${file##*/}" >&2
+    "$@" >"$file.part"
+    mv "$file.part" "$file"
+}
+
+# mad NAME STUDY OPTIONS... ARCH...: scores, as one line.
+mad() {
+    local name=$1 study=$2
+    shift 2
+    keep "$name.json" "$sartor" mad "$@" --study "$folder/$study.db" --workers "$workers" --quiet --json
+}
+
+quick() {
+    mad quick quick --precision bf16 "${published[@]}" "${others[@]}"
+}
+
+# 5e12 FLOPs of training for each: 3 times the forward pass a token. One at a time and a thread each,
+# as many at once as there are workers.
+text_run() {
+    local name=$1 arch=$2 tokens
+    [ -f "$folder/$name.json" ] && return 0
+    tokens=$("$sartor" inspect "$arch" "${sizes[@]}" --json | python3 -c \
+        'import json, sys; print(round(5e12 / 3 / json.load(sys.stdin)["flops_per_token"]))')
+    "$sartor" train --arch "$arch" "${sizes[@]}" --data "$text" --out "$folder/$name" --tokens "$tokens" \
+        --batch 16 --lr 2e-3 --precision bf16 --threads 1 --quiet --json >"$folder/$name.json.part"
+    mv "$folder/$name.json.part" "$folder/$name.json"
+}
+
+text() {
+    [ -f "$results/text.jsonl" ] && return 0
+    [ -d "$text" ] || "$here/scripts/get-text.sh" large "$text"
+    local i=0 arch sizes=(--livs 4 --width 128 --head-dim 8 --context 256)
+    for arch in "${published[@]}" "${others[@]}"; do
+        text_run "text-$i" "$arch" &
+        [ "$(jobs -rp | wc -l)" -lt "$workers" ] || wait -n
+        i=$((i + 1))
+    done
+    wait
+    i=0
+    for arch in "${published[@]}" "${others[@]}"; do
+        python3 -c 'import json, sys
+print(json.dumps({"arch": sys.argv[1], **json.load(open(sys.argv[2]))}))' "$arch" "$folder/text-$i.json"
+        i=$((i + 1))
+    done >"$results/text.jsonl.part"
+    mv "$results/text.jsonl.part" "$results/text.jsonl"
+}
+
+# The benchmark's own settings, attention and SwiGLU, one rate of its grid.
+learns() {
+    local task
+    for task in recall copy; do
+        mad "learns-$task" learns --precision bf16 --suite "$task" --lr 1e-3 --weight-decay 0 "${published[0]}"
+    done
+}
+
+# All 36 runs of the benchmark.
+grid() {
+    mad memorization grid --precision bf16 --suite full --tasks memorization "${published[0]}"
+}
+
+laws() {
+    keep laws.json "$sartor" scale "SA-1 GMemless" "Rec-1 GMemless" "GConv-1 GMemless" --study "$folder/laws.db" \
+        --data "$text" --budgets 3e11,1e12,3e12 --precision bf16 --workers "$workers" --quiet --json
+}
+
+for part in "${parts[@]}"; do "$part"; done

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""The tables of docs/results/mad.md, from the raw answers in docs/results/mad/. Needs NumPy.
+
+    scripts/summarise-mad.py [FOLDER]
+"""
+import json
+import os
+import sys
+
+import numpy as np
+
+FOLDER = sys.argv[1] if len(sys.argv) > 1 else os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "..", "docs", "results", "mad")
+TASKS = ("in-context-recall", "fuzzy-in-context-recall", "noisy-in-context-recall",
+         "selective-copying", "compression", "memorization")
+SHORT = {"in-context-recall": "recall", "fuzzy-in-context-recall": "fuzzy",
+         "noisy-in-context-recall": "noisy", "selective-copying": "copy",
+         "compression": "compression", "memorization": "memorization"}
+# Poli et al. 2024 as printed by Yang et al. 2024 (arXiv 2406.06484, figure 3).
+PUBLISHED = {
+    "(MHA GMemless)x2": (94.1, 29.8, 86.8, 99.6, 51.6, 85.2),
+    "(Mamba)x4": (90.4, 6.7, 90.1, 86.3, 52.7, 89.5),
+    "(GLA GMemless)x2": (80.8, 6.9, 81.6, 88.6, 38.8, 63.3),
+    "(Hyena GMemless)x2": (81.7, 7.9, 78.8, 93.1, 45.2, 89.5),
+}
+RESAMPLES = 10000
+
+
+def read(name):
+    path = os.path.join(FOLDER, name)
+    if not os.path.exists(path):
+        return None
+    with open(path) as f:
+        return [json.loads(x) for x in f] if name.endswith(".jsonl") else json.load(f)
+
+
+def table(head, rows):
+    print("| " + " | ".join(head) + " |")
+    print("| " + " | ".join("---" for _ in head) + " |")
+    for row in rows:
+        print("| " + " | ".join(str(x) for x in row) + " |")
+    print()
+
+
+def ranks(x):
+    """From 1; equal values share their mean rank."""
+    x = np.asarray(x, float)
+    return np.array([(x < v).sum() + ((x == v).sum() + 1) / 2 for v in x])
+
+
+def spearman(a, b):
+    """Pearson's coefficient of the ranks; NaN where all are equal."""
+    a, b = ranks(a) - (len(a) + 1) / 2, ranks(b) - (len(b) + 1) / 2
+    size = np.sqrt((a * a).sum() * (b * b).sum())
+    return (a * b).sum() / size if size > 0 else np.nan
+
+
+def kendall(a, b):
+    """Tau-b."""
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    i, j = np.triu_indices(len(a), 1)
+    x, y = np.sign(a[i] - a[j]), np.sign(b[i] - b[j])
+    size = np.sqrt((x * x).sum() * (y * y).sum())
+    return (x * y).sum() / size if size > 0 else np.nan
+
+
+def interval(a, b):
+    """95 % percentile interval of Spearman's coefficient over resampled architectures."""
+    rng, n = np.random.default_rng(0), len(a)
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    drawn = [spearman(a[i], b[i]) for i in rng.integers(n, size=(RESAMPLES, n))]
+    return np.nanpercentile(drawn, [2.5, 97.5])
+
+
+def by_arch(answer):
+    return {x["arch"]: x for x in answer["results"]}
+
+
+def score(result, task):
+    of = result["tasks"].get(task)
+    return None if of is None or of["score"] is None else of["score"]
+
+
+def number(x, digits=3):
+    return "-" if x is None or not np.isfinite(x) else "%.*f" % (digits, x)
+
+
+def seconds(result):
+    return sum(s["seconds"] or 0 for t in result["tasks"].values() for s in t["settings"])
+
+
+def quick():
+    answer = read("quick.json")
+    if answer is None:
+        return
+    print("### The quick suite\n")
+    results = by_arch(answer)
+    rows = [[number(r["mad"])] + [number(score(r, t)) for t in TASKS] + ["%.0f" % seconds(r), arch]
+            for arch, r in sorted(results.items(), key=lambda x: -(x[1]["mad"] or 0))]
+    table(["MAD"] + [SHORT[t] for t in TASKS] + ["seconds", "architecture"], rows)
+    known = [a for a in PUBLISHED if a in results]
+    print("Beside the published scores:\n")
+    rows = []
+    for k, task in enumerate(TASKS):
+        ours = [score(results[a], task) for a in known]
+        theirs = [PUBLISHED[a][k] / 100 for a in known]
+        rows.append([SHORT[task]] + ["%s (%s)" % (number(x), number(y)) for x, y in zip(ours, theirs)] +
+                    [number(kendall(ours, theirs), 2)])
+    table(["ours (published)"] + known + ["Kendall's tau"], rows)
+
+
+def larger():
+    few, many = read("quick.json"), read("larger.json")
+    if few is None or many is None:
+        return
+    print("### Quick against longer runs\n")
+    few, many = by_arch(few), by_arch(many)
+    rows = []
+    for task in TASKS:
+        both = [a for a in many if a in few and score(many[a], task) is not None]
+        if len(both) < 3:
+            continue
+        x, y = [score(few[a], task) for a in both], [score(many[a], task) for a in both]
+        rows.append([SHORT[task], len(both), number(kendall(x, y), 2), number(spearman(x, y), 2),
+                     ", ".join("%s %s/%s" % (a, number(p, 2), number(q, 2))
+                               for a, p, q in zip(both, x, y))])
+    table(["task", "architectures", "Kendall", "Spearman", "quick/longer"], rows)
+
+
+def text():
+    few, runs = read("quick.json"), read("text.jsonl")
+    if few is None or runs is None:
+        return
+    print("### Quick MAD score against text\n")
+    few, bits = by_arch(few), {r["arch"]: r["bits_per_byte"] for r in runs}
+    both = [a for a in bits if a in few and few[a]["mad"] is not None]
+    rows = [[number(bits[a], 4), number(few[a]["mad"]), a] for a in sorted(both, key=bits.get)]
+    table(["bits per byte", "MAD", "architecture"], rows)
+    rows = []
+    for name, value in [("MAD", lambda r: r["mad"])] + [
+            (SHORT[t], lambda r, t=t: score(r, t)) for t in TASKS]:
+        x, y = [value(few[a]) for a in both], [-bits[a] for a in both]
+        rows.append([name, number(spearman(x, y), 2), "%s to %s" % tuple(number(v, 2) for v in interval(x, y))])
+    table(["score", "Spearman with quality", "95 % interval"], rows)
+
+
+def single():
+    for name in ("learns-recall", "learns-copy", "memorization"):
+        answer = read(name + ".json")
+        if answer is None:
+            continue
+        print("### %s\n" % name)
+        rows = []
+        for r in answer["results"]:
+            for task, of in r["tasks"].items():
+                rows += [[s["setting"], number(s["accuracy"], 4), number(s["accuracy_macro"], 4), s["learning_rate"],
+                          s["weight_decay"], s["epochs"], s["done"], "%.0f" % (s["seconds"] or 0)]
+                         for s in of["settings"]]
+                rows.append(["**mean**", "", number(of["score"], 4), "", "", "", "", ""])
+        table(["setting", "accuracy", "by class", "rate", "decay", "epochs", "runs", "seconds of the best"], rows)
+
+
+def with_interval(e, digits):
+    text = number(e["value"], digits)
+    if e.get("low") is not None:
+        text += " (%s to %s)" % (number(e["low"], digits), number(e["high"], digits))
+    return text
+
+
+quick()
+larger()
+text()
+single()

@@ -1,0 +1,471 @@
+/* Runs whose model grows on the way: killed and continued at every place around a growth, moved to
+ * another folder, refused; and what the optimiser does to old and new weights.
+ *
+ * The program starts itself again as a child (`test_growing child ...`) where a run is killed. */
+#define _GNU_SOURCE
+#include "adam_bound.h"
+#include "base/clock.h"
+#include "base/rng.h"
+#include "grow/request.h"
+#include "run_tools.h"
+#include "train/growing.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { STEPS = 20, FIRST = 8, SECOND = 14 };
+static const char schedule[] = "8: width=48 ff=+16; 14: livs=GConv-1@2 heads=+1 state=+3";
+
+static sartor_train_options growing_run(const char *out) {
+    sartor_train_options o = small_run(out, STEPS);
+    o.grow = schedule;
+    o.new_warmup = 3;
+    return o;
+}
+
+/* The steps whose lines tell of a growth, at most n of them; returns how many. */
+static int grown_lines(const char *out, int64_t *step, int n) {
+    char path[256], line[2048];
+    int found = 0;
+    snprintf(path, sizeof path, "%s/metrics.jsonl", out);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL)
+        if (strstr(line, "\"grown\"") != NULL) {
+            assert_true(found < n);
+            assert_int_equal(sscanf(line, "{\"step\": %" SCNd64, &step[found++]), 1);
+        }
+    fclose(f);
+    return found;
+}
+
+/* Two runs of the schedule that ended alike. */
+static void same_runs(const char *whole, const char *parts) {
+    int64_t step[3];
+    same_tensors(whole, parts, "model.safetensors");
+    same_tensors(whole, parts, "state.safetensors");
+    same_metrics(whole, parts, STEPS);
+    assert_int_equal(grown_lines(parts, step, 3), 2);
+    assert_int_equal(step[0], FIRST + 1);
+    assert_int_equal(step[1], SECOND + 1);
+    assert_false(exists(parts, "checkpoint.safetensors"));
+}
+
+/* ---- children that are killed at a place of their own ---- */
+
+static int64_t kill_step;
+static const char *kill_line;
+
+static void kill_before_step(void *user, int64_t step, int64_t steps, double loss) {
+    (void)user, (void)steps, (void)loss;
+    if (step == kill_step) raise(SIGKILL);
+}
+
+static void kill_at_line(void *user, const char *line) {
+    (void)user;
+    if (kill_line != NULL && strstr(line, kill_line) != NULL) raise(SIGKILL);
+}
+
+/* child OUT CHECKPOINT_EVERY STEP LINE DATA VALIDATION CACHE: killed before this step, or when this
+ * is logged. */
+static int child(char **arg) {
+    sartor_context *c = sartor_context_create();
+    snprintf(data, sizeof data, "%s", arg[4]);
+    snprintf(validation, sizeof validation, "%s", arg[5]);
+    snprintf(root, sizeof root, "%s", arg[6]);
+    sartor_train_options o = growing_run(arg[0]);
+    o.checkpoint_every = strtol(arg[1], NULL, 10);
+    kill_step = strtol(arg[2], NULL, 10);
+    kill_line = *arg[3] != '\0' ? arg[3] : NULL;
+    sartor_set_log(c, kill_at_line, NULL);
+    sartor_measure m;
+    sartor_status status =
+        sr_run_train(c, &o, NULL, &(sr_run_limits){.before_step = kill_before_step}, &m);
+    if (status != SARTOR_OK) fprintf(stderr, "%s\n", sartor_error(c));
+    sartor_context_destroy(&c);
+    return (int)status;
+}
+
+static pid_t start_child(const char *out, int every, int step, const char *line) {
+    char text[2][16];
+    snprintf(text[0], sizeof text[0], "%d", every);
+    snprintf(text[1], sizeof text[1], "%d", step);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execl("/proc/self/exe", "test_growing", "child", out, text[0], text[1], line, data,
+              validation, root, (char *)NULL);
+        _exit(97);
+    }
+    return pid;
+}
+
+/* Before a growth, right behind it, and after the step that follows; with a checkpoint before, at
+ * and behind the growth. */
+static void test_killed(void **state) {
+    (void)state;
+    static const struct {
+        int step;
+        const char *line;
+    } kills[] = {{FIRST, ""},  {-1, "step 8: grown"},  {FIRST + 1, ""},  {FIRST + 2, ""},
+                 {SECOND, ""}, {-1, "step 14: grown"}, {SECOND + 1, ""}, {SECOND + 2, ""}};
+    static const int every[] = {1, 3, 4, 100};
+    const char *whole = out_folder("unkilled");
+    sartor_train_options o = growing_run(whole);
+    run_to_end(&o);
+    for (size_t e = 0; e < sizeof every / sizeof *every; e++) {
+        char name[32];
+        snprintf(name, sizeof name, "killed%d", every[e]);
+        const char *killed = out_folder(name);
+        for (size_t k = 0; k < sizeof kills / sizeof *kills; k++) {
+            const pid_t pid = start_child(killed, every[e], kills[k].step, kills[k].line);
+            assert_int_equal(wait_child(pid), -SIGKILL);
+        }
+        assert_int_equal(wait_child(start_child(killed, every[e], -1, "")), 0);
+        same_runs(whole, killed);
+    }
+}
+
+static void test_killed_anywhere(void **state) {
+    (void)state;
+    enum { KILLS = 6 };
+    const char *whole = out_folder("timed"), *killed = out_folder("killed-anywhere");
+    const double start = sr_seconds();
+    assert_int_equal(wait_child(start_child(whole, 2, -1, "")), 0);
+    const double all = sr_seconds() - start;
+    const sr_rng rng = {(uint64_t)getpid(), SR_FOR_TEST, 1};
+    for (uint64_t i = 0; i < KILLS; i++) {
+        const pid_t pid = start_child(killed, 2, -1, "");
+        usleep((useconds_t)(1e6 * all * sr_rng_uniform(rng, i)));
+        kill(pid, SIGKILL);
+        const int code = wait_child(pid);
+        assert_true(code == -SIGKILL || code == 0);
+    }
+    assert_int_equal(wait_child(start_child(killed, 2, -1, "")), 0);
+    same_runs(whole, killed);
+}
+
+/* Pauses, each with a model, at the step of a growth and behind it; interruptions in between. */
+static void test_parts(void **state) {
+    (void)state;
+    static const int64_t pauses[] = {FIRST, FIRST + 1, SECOND - 1, SECOND, SECOND + 1};
+    const char *whole = out_folder("whole"), *parts = out_folder("parts");
+    sartor_train_options o = growing_run(whole);
+    const sartor_measure end = run_to_end(&o);
+    o.out = parts;
+    for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
+        run_part(&o, &(sr_run_limits){.pause = pauses[i]});
+        sartor_context *c = sartor_context_create();
+        sartor_train_options part = o;
+        part.progress = interrupt_now;
+        part.progress_user = c;
+        sartor_measure m;
+        assert_int_equal(sartor_train(c, &part, &m), SARTOR_INTERRUPTED);
+        sartor_context_destroy(&c);
+    }
+    const sartor_measure m = run_to_end(&o);
+    assert_true(m.bits_per_byte == end.bits_per_byte);
+    same_runs(whole, parts);
+}
+
+/* ---- what is refused ---- */
+
+static void test_refused(void **state) {
+    (void)state;
+    const char *out = out_folder("refused");
+    sartor_train_options good = growing_run(out), o = good;
+    static const struct {
+        const char *grow, *says;
+    } bad[] = {
+        {"", "stage 1: expected STEP: WHAT"},
+        {"8 width=48", "stage 1: expected STEP: WHAT"},
+        {"0: width=48", "step 0 is outside 1 to 20"},
+        {"21: width=48", "step 21 is outside 1 to 20"},
+        {"99999999999999999999: width=48", "stage 1: expected STEP: WHAT"},
+        {"8: width=48; 8: ff=+1", "stage 2: step 8 does not lie behind step 8"},
+        {"8: ; 9: ff=+1", "stage 1: nothing is asked for"},
+        {"8: width=16", "stage 1: width would shrink from 32 to 16"},
+        {"8: width=48; 9: width=40", "stage 2: width would shrink from 48 to 40"},
+        {"8: width=32", "stage 1: nothing would grow"},
+        {"8: depth=2", "nothing that grows is called 'depth'"},
+        {"8: livs=SA-99@end", "SA-99"},
+        {"8: width=48; 9: at=7 ff=99", "not within LIVs 1 to 4"},
+        {"8: width=65536 ff=65536", "memory"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        o.grow = bad[i].grow;
+        refused(&o, i + 1 == sizeof bad / sizeof *bad ? SARTOR_MEMORY : SARTOR_INVALID,
+                bad[i].says);
+        assert_null(strchr(sartor_error(ctx), '\n'));
+    }
+    assert_int_not_equal(access(out, F_OK), 0); /* nothing was written */
+
+    for (int done = 0; done < 2; done++) { /* between the growths, and when all is done */
+        run_part(&good, &(sr_run_limits){.pause = done ? 0 : FIRST + 2});
+        o = good, o.grow = NULL;
+        refused(&o, SARTOR_MISMATCH, "growth");
+        o = good, o.grow = "8: width=48 ff=+16";
+        refused(&o, SARTOR_MISMATCH, "growth");
+        o = good, o.grow = "8: width=48 ff=+16; 15: livs=GConv-1@2 heads=+1 state=+3";
+        refused(&o, SARTOR_MISMATCH, "growth");
+        o = good, o.new_warmup = 4;
+        refused(&o, SARTOR_MISMATCH, "3, asked for is 4");
+        o = good, o.new_rate = 0.5;
+        refused(&o, SARTOR_MISMATCH, "asked for is 0.5");
+        o = good, o.freeze_old = true;
+        refused(&o, SARTOR_MISMATCH, "asked for is yes");
+        assert_null(strchr(sartor_error(ctx), '\n'));
+        /* other blanks are no other schedule */
+        o = good, o.grow = " 8:width=48   ff=+16 ;14: livs=GConv-1@2 heads=+1  state=+3; ";
+        if (done) run_to_end(&o);
+    }
+}
+
+/* ---- a checkpoint that was grown by hand ---- */
+
+static void grow_file(const char *model, const char *out, const char *request,
+                      sartor_status expected) {
+    const sartor_grow_item item = {"width", request};
+    sartor_grow_options o;
+    sartor_grow_result r;
+    sartor_grow_defaults(&o);
+    o.model = model;
+    o.out = out;
+    o.items = &item;
+    o.n_items = request != NULL;
+    o.undo = request == NULL;
+    o.threads = 1;
+    if (sartor_grow(ctx, &o, &r) != expected) fail_msg("%s", sartor_error(ctx));
+    sartor_grow_release(&r);
+}
+
+static double loss_of(const char *out, int64_t step) {
+    char path[256], line[2048];
+    double loss = NAN;
+    snprintf(path, sizeof path, "%s/metrics.jsonl", out);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        int64_t found = 0;
+        sscanf(line, "{\"step\": %" SCNd64, &found);
+        const char *at = strstr(line, "\"loss\": ");
+        if (found == step && at != NULL) loss = strtod(at + 8, NULL);
+    }
+    fclose(f);
+    return loss;
+}
+
+static void same_files(const char *a, const char *b) {
+    FILE *f = fopen(a, "rb"), *g = fopen(b, "rb");
+    assert_true(f != NULL && g != NULL);
+    for (int x = 0, y = 0; x != EOF;) {
+        x = fgetc(f);
+        y = fgetc(g);
+        assert_int_equal(x, y);
+    }
+    fclose(f);
+    fclose(g);
+}
+
+/* What a grown model is good for. */
+static void use_model(const char *path, const sartor_train_options *run) {
+    sartor_model *model;
+    sartor_measure m;
+    sartor_generation text;
+    sartor_eval_options e;
+    sartor_generate_options g;
+    sartor_eval_defaults(&e);
+    e.text = run->text;
+    e.split = SARTOR_SPLIT_VALIDATION;
+    e.threads = 1;
+    sartor_generate_defaults(&g);
+    g.prompt = "the tailor";
+    g.tokens = 40; /* beyond the context of 32 */
+    g.threads = 1;
+    assert_int_equal(sartor_model_load(ctx, path, &model), SARTOR_OK);
+    assert_int_equal(sartor_eval(ctx, model, &e, &m), SARTOR_OK);
+    assert_true(isfinite(m.loss) && m.loss < 5);
+    assert_int_equal(sartor_generate(ctx, model, &g, &text), SARTOR_OK);
+    assert_true(text.tokens >= 1);
+    sartor_generation_release(&text);
+    sartor_model_destroy(&model);
+}
+
+static void test_elsewhere(void **state) {
+    (void)state;
+    const char *ungrown = out_folder("ungrown"), *grown = out_folder("grown");
+    char before[192], after[192], back[192];
+    snprintf(before, sizeof before, "%s/checkpoint.safetensors", ungrown);
+    snprintf(after, sizeof after, "%s/checkpoint.safetensors", grown);
+    snprintf(back, sizeof back, "%s/back.safetensors", root);
+    sartor_train_options o = small_run(ungrown, STEPS);
+    run_part(&o, &(sr_run_limits){.pause = FIRST});
+    assert_int_equal(mkdir(grown, 0777), 0);
+    grow_file(before, after, "47", SARTOR_OK);
+    grow_file(after, back, NULL, SARTOR_OK);
+    same_files(before, back);
+    run_to_end(&o);
+
+    o.out = grown;
+    for (int64_t step = FIRST + 1; step <= FIRST + 3; step++) {
+        run_part(&o, &(sr_run_limits){.pause = step});
+        use_model(after, &o);
+    }
+    assert_int_equal(unlink(back), 0);
+    grow_file(after, back, NULL, SARTOR_MISMATCH); /* trained: no way back */
+    assert_int_not_equal(access(back, F_OK), 0);
+    const sartor_measure m = run_to_end(&o);
+    assert_int_equal(m.tokens, STEPS * 4 * 32);
+    use_model(grown, &o);
+    /* The loss of a step is that of the weights before it. */
+    const double a = loss_of(ungrown, FIRST + 1), b = loss_of(grown, FIRST + 1);
+    if (!(fabs(a - b) <= 1e-5)) fail_msg("loss %.9g, grown %.9g", a, b);
+    for (int64_t step = FIRST + 1; step <= STEPS; step++)
+        if (isnan(loss_of(grown, step))) fail_msg("no line of step %d", (int)step);
+    assert_true(isnan(loss_of(grown, FIRST)));
+    assert_true(loss_of(grown, STEPS) != loss_of(ungrown, STEPS));
+}
+
+/* ---- old and new weights under the optimiser ---- */
+
+enum { ROWS = 2, LENGTH = 16, VOCAB = 61, WARM = 30, AFTER = 100 };
+
+/* Every token follows from the one before: there is something to learn. */
+static int64_t fill(void *user, int64_t step, int64_t micro, int32_t *ids, int32_t *targets) {
+    (void)user, (void)micro;
+    const sr_rng rng = {(uint64_t)step, SR_FOR_TEST, 0};
+    for (uint64_t i = 0; i < ROWS * LENGTH; i++) {
+        ids[i] = (int32_t)sr_rng_below(rng, i, VOCAB);
+        targets[i] = (7 * ids[i] + 3) % VOCAB;
+    }
+    return 0;
+}
+
+static void good(sartor_status status) {
+    if (status != SARTOR_OK) fail_msg("%s", sartor_error(ctx));
+}
+
+/* A model after some steps of training. */
+static sr_stage make_stage(const char *arch, const sr_run_settings *s, const sr_run_record *r) {
+    const sr_task task = {.fill = fill};
+    sr_genome *genome = calloc(1, sizeof *genome);
+    sr_stage stage = {.model = NULL};
+    sr_step step;
+    good(sr_arch_parse(ctx, arch, 0, genome));
+    good(sr_model_create(ctx, genome, &s->sizes, &stage.model));
+    free(genome);
+    good(sr_stage_plan(ctx, &stage, s));
+    good(sr_stage_allocate(ctx, &stage, r));
+    sr_model_init(stage.model, s->seed);
+    sr_trainer_refresh(stage.trainer);
+    for (int i = 0; i < WARM; i++) good(sr_trainer_step(ctx, stage.trainer, &task, &step));
+    return stage;
+}
+
+/* Old weights take the ungrown model's next step. */
+static double old_difference(sr_stage *ungrown, const sr_stage *grown, const char *text) {
+    sr_growth_request request;
+    sr_growth *g;
+    double worst = 0;
+    const size_t n = (size_t)ungrown->model->schema.elements;
+    float *back = calloc(n, sizeof *back);
+    good(sr_growth_request_parse(ctx, text, strlen(text), &request));
+    good(sr_growth_plan(ctx, ungrown->model, &request, &g));
+    sr_growth_shrink(g, grown->model->params, back);
+    for (size_t i = 0; i < n; i++)
+        worst = fmax(worst, fabs((double)back[i] - (double)ungrown->model->params[i]));
+    free(back);
+    sr_growth_destroy(&g);
+    sr_growth_request_free(&request);
+    return worst;
+}
+
+/* One step; the largest update of a new weight in learning rates. */
+static double largest_update(sr_stage *s) {
+    const sr_task task = {.fill = fill};
+    const sr_trainer *t = s->trainer;
+    const size_t n = (size_t)s->model->schema.elements;
+    float *before = malloc(n * sizeof *before);
+    double worst = 0;
+    sr_step step;
+    memcpy(before, s->model->params, n * sizeof *before);
+    good(sr_trainer_step(ctx, s->trainer, &task, &step));
+    for (size_t i = 0; i < n; i++)
+        if (t->generation[i] > 0)
+            worst = fmax(worst, fabs((double)s->model->params[i] - (double)before[i]) / step.rate);
+    free(before);
+    return worst;
+}
+
+/* Without decay and clipping: a larger model has a larger norm. */
+static void test_updates(void **state) {
+    (void)state;
+    static const struct {
+        const char *arch, *request;
+    } cases[] = {
+        {"SA-1 GMemless Rec-1 GMemless", "width=+5 ff=+7 heads=+1 state=+2"},
+        {"SA-3 GConv-1 GLA MLP", "width=+8 key=+2 value=+3 taps=+1 channels=+4"},
+        {"Mamba-2 GMemless RWKV-6", "width=+16 heads=+2 livs=SA-1,GMemless@1"},
+    };
+    const sr_sizes sizes = {.width = 32,
+                            .head_dim = 8,
+                            .window = 8,
+                            .vocab = VOCAB,
+                            .context = LENGTH,
+                            .filter_length = LENGTH};
+    const sr_run_settings settings = {.sizes = sizes,
+                                      .batch = ROWS,
+                                      .accumulate = 1,
+                                      .steps = WARM + AFTER,
+                                      .warmup = 5,
+                                      .rate = 3e-3,
+                                      .min_rate = 3e-4,
+                                      .precision = SARTOR_F32,
+                                      .threads = 1,
+                                      .seed = 3};
+    const sr_generation born = {.rate_factor = 1};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sr_run_record record = {.totals = 1, .total = {WARM + AFTER}, .validation = NAN};
+        sr_stage ungrown = make_stage(cases[i].arch, &settings, &record),
+                 grown = make_stage(cases[i].arch, &settings, &record);
+        sr_growing_result result;
+        good(sr_growing_step(ctx, &grown, cases[i].request, &born, &settings, &record, &result));
+        assert_true(result.params_after > result.params_before);
+        const sr_task task = {.fill = fill};
+        sr_step step;
+        good(sr_trainer_step(ctx, ungrown.trainer, &task, &step));
+        double peak = 0;
+        for (int k = 0; k < AFTER; k++) {
+            /* what gradients of any kind can do: 1 at first, 1.16 in the end */
+            peak = fmax(peak, largest_update(&grown) / adam_most(k + 1, SR_ADAM_BETA2));
+            if (k > 0) continue;
+            assert_true(peak > 0.9);
+            const double d = old_difference(&ungrown, &grown, cases[i].request);
+            if (!(d <= 1e-6)) fail_msg("%s: old weights differ by %g", cases[i].request, d);
+        }
+        if (!(peak <= 1 + 1e-3)) fail_msg("%s: %g of the bound", cases[i].request, peak);
+        sr_stage_free(&ungrown);
+        sr_stage_free(&grown);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc == 9 && strcmp(argv[1], "child") == 0) return child(argv + 2);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_killed),    cmocka_unit_test(test_killed_anywhere),
+        cmocka_unit_test(test_parts),     cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_elsewhere), cmocka_unit_test(test_updates),
+    };
+    return cmocka_run_group_tests(tests, run_setup, run_teardown);
+}
