@@ -3,6 +3,7 @@
 
     bench/grow_baselines.py fresh GROWN OUT [--seed S]      a model of that size that was never trained
     bench/grow_baselines.py copy GROWN OUT [--share X] [--noise X] [--seed S]
+    bench/grow_baselines.py drawn GROWN OUT
     bench/grow_baselines.py stack GROWN OUT                 new LIVs are copies of the old ones, in order
 
 fresh: of a checkpoint of step 0. What growth made zero is drawn as in a new model, with the standard
@@ -13,7 +14,9 @@ stays; then entries of the copies' writers are multiplied by 1 + noise * normal 
 Moments go along: those of a writer are scaled as its gradient is.
 stack: copies weights and moments; the function changes.
 
-Old entries are those of generation 0: GROWN was trained at its first size only. In all three the new entries count as old ones afterwards: no warm-up, no steps of their own.
+Old entries are those of generation 0: GROWN was trained at its first size only. In all three the new
+entries count as old ones afterwards: no warm-up, no steps of their own.
+drawn: leaves growth as it is, but new free entries get the size of a new model's, not of trained ones.
 """
 import argparse
 import array
@@ -90,26 +93,16 @@ def fresh(c, rng):
     c.all_old()
 
 
-def rms(values):
-    return math.sqrt(sum(x * x for x in values) / len(values))
-
-
-def match(c):
-    """New free entries take the size of old ones: of their tensor, else of those of the same name."""
-    named = {}
-    for name, rows, columns in c.weights():
-        if rows > 1:
-            w, g = c.data[name], c.data[GENERATION + name]
-            key = name.split(".", 2)[2] if name.startswith("liv.") else name
-            named.setdefault(key, []).append((w, [i for i in range(len(w)) if g[i] == 0],
-                                              [i for i in range(len(w)) if g[i] > 0 and w[i] != 0]))
-    for tensors in named.values():
-        every = [w[i] for w, old, _ in tensors for i in old]
-        for w, old, new in tensors:
-            if new:
-                factor = rms([w[i] for i in old] or every) / rms([w[i] for i in new])
-                for i in new:
-                    w[i] *= factor
+def drawn(c):
+    livs = {name.split(".")[1] for name in c.header if name.startswith("liv.")}
+    for name, rows, _ in c.weights():
+        w, g = c.data[name], c.data[GENERATION + name]
+        new = [i for i in range(len(w)) if g[i] > 0 and w[i] != 0]
+        if rows > 1 and new:
+            sd = 0.02 / (math.sqrt(len(livs)) if name.endswith("out.weight") else 1)
+            factor = sd / math.sqrt(sum(w[i] * w[i] for i in new) / len(new))
+            for i in new:
+                w[i] *= factor
 
 
 def old_block(c, name, rows, columns):
@@ -180,7 +173,7 @@ def stack(c):
 
 def main():
     parser = argparse.ArgumentParser(description="baselines of growth")
-    parser.add_argument("method", choices=["fresh", "copy", "stack", "match"])
+    parser.add_argument("method", choices=["fresh", "copy", "stack", "drawn"])
     parser.add_argument("grown")
     parser.add_argument("out")
     parser.add_argument("--seed", type=int, default=0)
@@ -192,8 +185,8 @@ def main():
         fresh(c, rng)
     elif o.method == "copy":
         copy(c, o.share, o.noise, rng)
-    elif o.method == "match":
-        match(c)
+    elif o.method == "drawn":
+        drawn(c)
     else:
         stack(c)
     c.write(o.out)

@@ -201,9 +201,9 @@ part_small() {
     shape=(4 64 352) rate=3e-3 budget=2930
     together \
         "from_scratch small-scratch-100-$seed scratch $budget" \
-        "rule small ff grown copy" \
-        "rule small layers grown stack" \
-        "rule small width grown copy" \
+        "rule small ff grown copy drawn" \
+        "rule small layers grown stack drawn" \
+        "rule small width grown copy drawn" \
         "from_scratch small-scratch-150-$seed scratch $((budget * 3 / 2))" \
         "from_scratch small-scratch-67-$seed scratch $((budget * 2 / 3))"
 }
