@@ -130,7 +130,8 @@ scratch() {
 }
 
 # The small model until it grows, and $watched steps longer to compare with; $at, $steps: of the runs
-# that follow, which cost what the scratch run of $budget steps costs.
+# that follow, which cost what the scratch run of $budget steps costs; $alone: of the small model for
+# that cost.
 prefix() {
     local out=$1
     if [ ! -f "$out/plan" ]; then
@@ -142,11 +143,11 @@ import json, sys
 cost = [json.loads(line) for line in open(sys.argv[2])]
 small = cost[0]["flops_per_token_before"] / cost[-1]["flops_per_token_after"]
 steps = round(float(sys.argv[1]) / (2 / 3 + small / 3))
-print(round(steps / 3), steps)
+print(round(steps / 3), steps, round(float(sys.argv[1]) / small))
 PLAN
         mv "$out/plan.part" "$out/plan"
     fi
-    read -r at steps <"$out/plan"
+    read -r at steps alone <"$out/plan"
     [ -f "$out/done" ] && return 0
     [ -f "$out/run/begun" ] || {
         rm -rf "$out/run"
@@ -178,6 +179,19 @@ grown() {
         --small "$small/run" --at "$at"
 }
 
+# ungrown NAME SMALL: the small model never grows.
+ungrown() {
+    local out=$folder/$1
+    [ -f "$results/$1.json" ] && return 0
+    if [ ! -f "$out/begun" ]; then
+        rm -rf "$out"
+        begin "$out" "$alone"
+        cp "$2/cost" "$out/begun"
+    fi
+    train "$out" --steps "$alone"
+    "$here/scripts/summarise-growth.py" collect "$out" "$results/$1.json" --size before
+}
+
 # rule SCALE RULE METHODS...: all of one rule for $seed.
 rule() {
     local scale=$1 name=$2 method
@@ -188,7 +202,12 @@ rule() {
     [ $missing -eq 0 ] && return 0
     echo "$(date +%H:%M) $scale $name $seed" >&2
     prefix "$small"
-    for method in "$@"; do grown "$method" "$scale-$name-$method-$seed" "$small"; done
+    for method in "$@"; do
+        case $method in
+        none) ungrown "$scale-$name-none-$seed" "$small" ;;
+        *) grown "$method" "$scale-$name-$method-$seed" "$small" ;;
+        esac
+    done
 }
 
 # from_scratch NAME RULE STEPS
@@ -201,9 +220,9 @@ part_small() {
     shape=(4 64 352) rate=3e-3 budget=2930
     together \
         "from_scratch small-scratch-100-$seed scratch $budget" \
-        "rule small ff grown copy drawn" \
-        "rule small layers grown stack drawn" \
-        "rule small width grown copy drawn" \
+        "rule small ff grown copy none drawn" \
+        "rule small layers grown stack none drawn" \
+        "rule small width grown copy none drawn" \
         "from_scratch small-scratch-150-$seed scratch $((budget * 3 / 2))" \
         "from_scratch small-scratch-67-$seed scratch $((budget * 2 / 3))"
 }
@@ -212,9 +231,9 @@ part_axes() {
     shape=(3 64 352) rate=3e-3 budget=2930
     together \
         "from_scratch axes-scratch-100-$seed scratch-axes $budget" \
-        "rule axes heads grown" \
-        "rule axes value grown" \
-        "rule axes key grown" \
+        "rule axes heads grown none" \
+        "rule axes value grown none" \
+        "rule axes key grown none" \
         "from_scratch axes-scratch-150-$seed scratch-axes $((budget * 3 / 2))"
 }
 
@@ -222,9 +241,9 @@ part_large() {
     shape=(6 96 512) rate=2e-3 budget=3906
     together \
         "from_scratch large-scratch-100-$seed scratch $budget" \
-        "rule large ff grown copy" \
-        "rule large layers grown stack" \
-        "rule large width grown copy" \
+        "rule large ff grown copy none" \
+        "rule large layers grown stack none" \
+        "rule large width grown copy none" \
         "from_scratch large-scratch-150-$seed scratch $((budget * 3 / 2))"
 }
 

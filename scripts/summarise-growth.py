@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Results of growth: compact files of runs, and the tables and plots of docs/results/growth.md.
 
-    scripts/summarise-growth.py collect RUN OUT [--small RUN --at STEP]
-        one run as one line of JSON; --small: the small model, trained on beyond the growth at STEP
+    scripts/summarise-growth.py collect RUN OUT [--small RUN --at STEP | --size before]
+        one run as one line of JSON; --small: the small model, trained on beyond the growth at STEP;
+        --size before: it was of the size before the growth all the time, not of that after it
     scripts/summarise-growth.py [FOLDER]
         tables on standard output, plots into FOLDER (default docs/results/growth)
 """
@@ -50,15 +51,14 @@ def run_record(path):
     return json.loads(header["__metadata__"]["sartor.run"])
 
 
-def collect(run, out, small=None, at=0):
+def collect(run, out, small=None, at=0, size="after"):
     metrics = lines(os.path.join(run, "metrics.jsonl"))
     growths = lines(os.path.join(run, "begun"))  # answers of sartor grow
     record = run_record(os.path.join(run, "model.safetensors"))
     assert [x["step"] for x in metrics] == list(range(1, record["step"] + 1)), run
-    # without a small model the final sizes were there before the first step
-    when = "after" if small is None else "before"
-    sizes = [[growths[0][name + when], growths[-1][name + "after"]]
-             for name in ("params_", "flops_per_token_")]
+    first, last = ("before", "after") if small is not None else (size, size)
+    which = {"before": growths[0], "after": growths[-1]}
+    sizes = [[which[x][name + x] for x in (first, last)] for name in ("params_", "flops_per_token_")]
     result = {
         "steps": len(metrics), "at": at, "tokens": metrics[-1]["tokens"],
         "params": sizes[0], "flops_per_token": sizes[1],
@@ -215,7 +215,7 @@ def print_search(folder):
 
 # ---- plots ----
 
-COLOURS = {"scratch": "#666666", "grown": "#1f77b4", "copy": "#d62728", "stack": "#d62728"}
+COLOURS = {"scratch": "#666666", "none": "#2ca02c", "drawn": "#9467bd", "grown": "#1f77b4", "copy": "#d62728", "stack": "#d62728"}
 
 
 def mean_curve(runs):
@@ -268,7 +268,7 @@ def plot(runs, scale, folder):
     rules = {rule for rule, _ in methods_of(runs, scale)} - {"scratch"}
     for rule in sorted(rules):
         curves, marks = [("scratch", mean_curve(reference))] if reference else [], []
-        for method in ("grown", "copy", "stack"):
+        for method in ("grown", "copy", "stack", "none"):
             mine = of_rule(runs, scale, rule, method)
             if mine:
                 curves.append((method, mean_curve(mine)))
@@ -281,7 +281,8 @@ def main():
     arguments = sys.argv[1:]
     if arguments[:1] == ["collect"]:
         options = dict(zip(arguments[3::2], arguments[4::2]))
-        collect(arguments[1], arguments[2], options.get("--small"), int(options.get("--at", 0)))
+        collect(arguments[1], arguments[2], options.get("--small"), int(options.get("--at", 0)),
+                options.get("--size", "after"))
         return
     folder = arguments[0] if arguments else os.path.join(
         os.path.dirname(os.path.abspath(__file__)), "..", "docs", "results", "growth")
