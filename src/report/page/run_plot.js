@@ -22,7 +22,7 @@ function axesOf(svg, plot, frame, {x, y}, logY) {
   const ticksY = ticksFor(y, logY, plot.id === "loss" ? 8 : 5);
   drawAxes(svg, frame,
     {scale: shown, ticks: ticksFor(shown, view.logX, count), title: unit.title,
-      text: axis.key === "work" ? flopsText : plain},
+      text: (v) => axis.key === "work" && v > 0 ? flopsText(v) : plain(v)},
     {scale: y, ticks: ticksY, text: plot.textY, title: plot.unit});
 }
 
