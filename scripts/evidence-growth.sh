@@ -6,7 +6,7 @@
 #
 # PARTs, all by default: small-1 small-2 small-3 (ff, width, layers at 0.3 M parameters, by seed),
 # axes-1 .. axes-3 (heads, value, key), large-1 .. (1 M parameters), search-0 .. search-2 (inherit).
-# Raw results, curves thinned to a hundred points, land in docs/results/growth/.
+# Two runs at a time (JOBS=2), four at most. Raw results, curves thinned to a hundred points, land in docs/results/growth/.
 set -euo pipefail
 trap 'kill $(jobs -rp) 2>/dev/null || true' EXIT
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -218,13 +218,17 @@ from_scratch() {
 
 part_small() {
     shape=(4 64 352) rate=3e-3 budget=2930
+    local drawn=
+    if [ "$seed" -eq 1 ]; then drawn=drawn; fi
     together \
         "from_scratch small-scratch-100-$seed scratch $budget" \
-        "rule small ff grown copy none drawn" \
-        "rule small layers grown stack none drawn" \
-        "rule small width grown copy none drawn" \
+        "rule small ff grown" \
+        "rule small layers grown" \
+        "rule small width grown" \
         "from_scratch small-scratch-150-$seed scratch $((budget * 3 / 2))" \
-        "from_scratch small-scratch-67-$seed scratch $((budget * 2 / 3))"
+        "rule small ff copy none $drawn" \
+        "rule small layers stack none $drawn" \
+        "rule small width copy none $drawn"
 }
 
 part_axes() {
