@@ -110,21 +110,24 @@ def quick():
 
 
 def larger():
-    few, many = read("quick.json"), read("larger.json")
-    if few is None or many is None:
+    few = read("quick.json")
+    many = {t: read("larger-%s.json" % SHORT[t]) for t in TASKS}
+    if few is None or not any(many.values()):
         return
     print("### Quick against longer runs\n")
-    few, many = by_arch(few), by_arch(many)
-    rows = []
+    few, rows = by_arch(few), []
     for task in TASKS:
-        both = [a for a in many if a in few and score(many[a], task) is not None]
-        if len(both) < 3:
+        if many[task] is None:
             continue
-        x, y = [score(few[a], task) for a in both], [score(many[a], task) for a in both]
-        rows.append([SHORT[task], len(both), number(kendall(x, y), 2), number(spearman(x, y), 2),
-                     ", ".join("%s %s/%s" % (a, number(p, 2), number(q, 2))
+        long = by_arch(many[task])
+        both = [a for a in long if a in few and score(long[a], task) is not None]
+        x, y = [score(few[a], task) for a in both], [score(long[a], task) for a in both]
+        setting = long[both[0]]["tasks"][task]["settings"][0]
+        rows.append([SHORT[task], "%s, %d epochs" % (setting["setting"], setting["epochs"]), len(both),
+                     number(kendall(x, y), 2), number(spearman(x, y), 2),
+                     ", ".join("%s %s/%s" % (a, number(p, 3), number(q, 3))
                                for a, p, q in zip(both, x, y))])
-    table(["task", "architectures", "Kendall", "Spearman", "quick/longer"], rows)
+    table(["task", "longer run", "architectures", "Kendall", "Spearman", "quick/longer"], rows)
 
 
 def text():
@@ -160,14 +163,36 @@ def single():
         table(["setting", "accuracy", "by class", "rate", "decay", "epochs", "runs", "seconds of the best"], rows)
 
 
-def with_interval(e, digits):
+def estimate(e, digits=3):
+    if e is None or e.get("value") is None:
+        return "-"
     text = number(e["value"], digits)
     if e.get("low") is not None:
         text += " (%s to %s)" % (number(e["low"], digits), number(e["high"], digits))
     return text
 
 
+def speed():
+    runs = read("speed.jsonl")
+    if runs is None:
+        return
+    print("### Examples a second of processor time\n")
+    rate = {}
+    for r in runs:
+        rate.setdefault((r["type"], r.get("blas", "sartor")), []).append(r["examples_per_cpu_second"])
+    rows = []
+    for kind in ("f32", "bf16"):
+        of = {b: float(np.median(rate[kind, b])) for b in ("sartor", "chosen", "reference")
+              if (kind, b) in rate}
+        rows.append([kind, number(of.get("sartor"), 0)] + [
+            "%s (%s)" % (number(of[b], 1), number(of["sartor"] / of[b], 1)) if b in of else "-"
+            for b in ("chosen", "reference")])
+    table(["type", "sartor", "PyTorch with OpenBLAS (ratio)", "PyTorch with the reference BLAS (ratio)"],
+          rows)
+
+
 quick()
 larger()
 text()
 single()
+speed()

@@ -83,17 +83,17 @@ sr_growth *growth_must(sartor_context *ctx, const sr_model *model, const char *w
 }
 
 uint8_t *growth_entries(const sr_growth *g) {
-    enum { OLD = 1, UNTOUCHED = 7 };
+    enum { OLD = 1, DRAWN = 7 };
     const size_t n = (size_t)g->to->schema.elements, old = (size_t)g->from->schema.elements;
     float *from = calloc(old, sizeof *from), *to = calloc(n, sizeof *to);
     uint8_t *entry = calloc(n, 1);
     for (size_t i = 0; i < old; i++) from[i] = OLD;
-    for (size_t i = 0; i < n; i++) to[i] = UNTOUCHED;
+    for (size_t i = 0; i < n; i++) to[i] = DRAWN;
     sr_growth_weights(g, from, to);
     sr_growth_generations(g, NULL, 1, entry);
     for (size_t i = 0; i < n; i++)
         if (entry[i] != 0)
-            entry[i] = to[i] == 0 ? GROWTH_ZERO : to[i] == UNTOUCHED ? GROWTH_FREE : GROWTH_TAKEN;
+            entry[i] = to[i] == 0 ? GROWTH_ZERO : to[i] == OLD ? GROWTH_TAKEN : GROWTH_FREE;
     free(from);
     free(to);
     return entry;

@@ -338,6 +338,46 @@ static void test_refusals(void **state) {
     sr_model_destroy(&m);
 }
 
+/* What is drawn has the size of trained weights: of the same tensor, or of other LIVs' of the
+ * class.
+ */
+static void expect_size(const sr_growth *g, const uint8_t *entry, const char *name, double size) {
+    const int i = sr_schema_find(&g->to->schema, name);
+    assert_true(i >= 0);
+    const sr_param *p = &g->to->schema.param[i];
+    double sum = 0;
+    int64_t n = 0;
+    for (int64_t k = 0; k < p->rows * p->cols; k++) {
+        if (entry[p->offset + k] != GROWTH_FREE) continue;
+        sum += pow((double)g->to->params[p->offset + k], 2);
+        n++;
+    }
+    assert_true(n > 0);
+    if (!(fabs(sqrt(sum / (double)n) / size - 1) < 5 / sqrt(2.0 * (double)n)))
+        fail_msg("%s: %g, expected %g", name, sqrt(sum / (double)n), size);
+}
+
+static void test_free_sizes(void **state) {
+    (void)state;
+    sr_model *m = growth_model(ctx, "SA-1 GMemless SA-3", &growth_sizes);
+    const char *const trained[] = {"liv.0.q.weight", "liv.1.gate.weight", "liv.2.q.weight"};
+    for (int t = 0; t < 3; t++) { /* all entries of a tensor: 1, 2, 3, in turn of either sign */
+        const sr_param *p = &m->schema.param[sr_schema_find(&m->schema, trained[t])];
+        for (int64_t k = 0; k < p->rows * p->cols; k++)
+            m->params[p->offset + k] = (float)((t + 1) * (k % 2 == 0 ? 1 : -1));
+    }
+    sr_growth *g = growth_must(ctx, m, "sizes", "width=+8 ff=+8 livs=SA-1,SWA-1@end", false);
+    uint8_t *entry = growth_entries(g);
+    expect_size(g, entry, "liv.0.q.weight", 1);
+    expect_size(g, entry, "liv.1.gate.weight", 2);
+    expect_size(g, entry, "liv.2.q.weight", 3);
+    expect_size(g, entry, "liv.3.q.weight", 1);    /* as in LIV 0, which is of its class */
+    expect_size(g, entry, "liv.4.q.weight", 0.02); /* no LIV is */
+    free(entry);
+    sr_growth_destroy(&g);
+    sr_model_destroy(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_axis, make_context, free_context),
@@ -348,6 +388,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_into_experts, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_random_orders, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_way_back, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_free_sizes, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_moments, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_refusals, make_context, free_context),
     };

@@ -294,6 +294,29 @@ static void test_features_of_two_parents(void **state) {
     sr_model_destroy(&a);
 }
 
+/* A LIV that has grown, if only in a constant, is another one. */
+static void test_grown_parent(void **state) {
+    (void)state;
+    sr_model *plain = trained("SA-1 GMemless", &sizes, 1), *parent = NULL;
+    sr_unit_sizes units[2] = {plain->units[0].size, plain->units[1].size};
+    units[0].scale *= 2;
+    if (sr_model_create_sized(ctx, &plain->genome, &sizes, units, &parent) != SARTOR_OK ||
+        sr_model_allocate(ctx, parent) != SARTOR_OK)
+        fail_msg("%s", sartor_error(ctx));
+    memcpy(parent->params, plain->params, (size_t)plain->schema.elements * sizeof(float));
+    sr_inheritance told;
+    sr_model *child = child_of("SA-1 GMemless", parent, NULL, &told);
+    expect_from(&told, 2, (int[]){SR_CHANGED, 0});
+    remove_branch(parent, 0);
+    expect_equal(child, parent);
+    sr_model_destroy(&child);
+    child = child_of("SA-1 GMemless", parent, plain, &told);
+    expect_from(&told, 2, (int[]){1, 0});
+    sr_model_destroy(&child);
+    sr_model_destroy(&parent);
+    sr_model_destroy(&plain);
+}
+
 static void test_refusals(void **state) {
     (void)state;
     sr_sizes wider = sizes;
@@ -315,6 +338,12 @@ static void test_refusals(void **state) {
     assert_int_equal(sr_inherit(ctx, child, parents, 1, 1, &told), SARTOR_INVALID);
     assert_non_null(strstr(sartor_error(ctx), "rope.8.freq"));
     sr_model_destroy(&child);
+    sr_sizes grown = sizes;
+    grown.divisor = 16;
+    child = model_make(ctx, "SA-1 GMemless", &grown, 1);
+    assert_int_equal(sr_inherit(ctx, child, parents, 1, 1, &told), SARTOR_INVALID);
+    assert_non_null(strstr(sartor_error(ctx), "has grown"));
+    sr_model_destroy(&child);
     sr_model_destroy(&wide);
     sr_model_destroy(&longer);
     sr_model_destroy(&parent);
@@ -328,6 +357,7 @@ int main(void) {
         cmocka_unit_test(test_two_parents),
         cmocka_unit_test(test_sharing),
         cmocka_unit_test(test_features_of_two_parents),
+        cmocka_unit_test(test_grown_parent),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

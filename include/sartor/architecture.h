@@ -37,7 +37,8 @@ typedef struct sartor_report {
     int64_t train_memory_bytes; /* of a training run with the given batch, precision, threads */
 } sartor_report;
 
-/* `arch`: a preset, a genome, a names list, or a file that holds one. */
+/* `arch`: a preset, a genome, a names list, or a file that holds one; or a model file
+ * (*.safetensors) or run folder, whose own sizes then count. */
 sartor_status sartor_inspect(sartor_context *context, const char *arch, const sartor_sizes *sizes,
                              int64_t batch, sartor_precision precision, int threads,
                              sartor_report *report);

@@ -81,6 +81,14 @@ typedef struct sartor_measure {
 sartor_status sartor_train(sartor_context *context, const sartor_train_options *options,
                            sartor_measure *result);
 
+/* The folders of runs, one or several to compare, as one self-contained HTML page: losses, rates
+ * and speed against steps, tokens, time and compute, with each growth marked. Works while they run.
+ * SARTOR_INVALID when there are none or more than SARTOR_REPORT_RUNS; SARTOR_FORMAT names the line
+ * of metrics.jsonl that is none. */
+enum { SARTOR_REPORT_RUNS = 8 };
+sartor_status sartor_run_report(sartor_context *context, const char *const *folders, int count,
+                                const char *path);
+
 #ifdef __cplusplus
 }
 #endif

@@ -80,7 +80,12 @@ void sr_map_close(sr_map *map) {
 }
 
 sartor_status sr_file_create(sartor_context *ctx, const char *path, sr_file *file) {
-    *file = (sr_file){NULL, strdup(path), NULL};
+    struct stat st;
+    *file = (sr_file){NULL, NULL, NULL};
+    /* A rename would put a file in the place of a device or a pipe. */
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return sr_fail(ctx, SARTOR_IO, "%s: not a regular file", path);
+    file->path = strdup(path);
     if (file->path == NULL || asprintf(&file->temporary, "%s.tmp.XXXXXX", path) < 0) {
         file->temporary = NULL;
         sr_file_abandon(file);

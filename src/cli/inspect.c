@@ -41,7 +41,7 @@ static sartor_status print_report(sartor_context *ctx, const sr_request *q,
            ", context %" PRId64 ", vocabulary %" PRId64 "\n\n",
            "sizes", s->livs, s->width, s->head_dim, s->window, s->context, s->vocab);
     printf("structure\n");
-    SR_TRY(sr_print_structure(ctx, r->genome, s));
+    SR_TRY(sr_print_structure(ctx, q->arch, &q->sizes));
     printf("\n");
     printf("%-16s %s backbone + %s embedding = %s\n", "parameters",
            sr_grouped(r->params_backbone, a), sr_grouped(r->params_embedding, b),
@@ -85,8 +85,10 @@ static int run(const sr_command *self, int argc, char **argv) {
     sr_sizes_of_arch_file(argc, argv, NULL, s);
     const sr_option table[] = {
         SR_HEADING("Model"),
-        SR_ARGUMENT("ARCH", &q.arch,
-                    "preset, genome, class names or a file that holds one; see sartor --help"),
+        SR_ARGUMENT(
+            "ARCH", &q.arch,
+            "preset, genome, class names or a file that holds one (see sartor --help); or a model "
+            "file or run folder, with its own sizes"),
         SR_INT("livs", "N", &livs,
                "repeat or cut ARCH to N LIVs (default: its own length; presets 12)", 1, INT32_MAX),
         SR_SIZE_ROWS(s),

@@ -2,7 +2,8 @@
 
 #include "base/memory.h"
 #include "cli/output.h"
-#include "model/model.h"
+#include "train/compile.h"
+#include "train/settings.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,16 @@ static void sharing_notes(const sr_trait *t, const sr_class *c, char *text, size
     if (text[0] == '\0') snprintf(text, room, "%s", c->summary);
 }
 
+/* A unit that has grown: "ff 512", "head 6, kv_head 6, key 16, value 16". */
+static void size_notes(const sr_model *m, int liv, char *text, size_t room) {
+    const int64_t *size = m->units[liv].size.axis;
+    if (!sr_model_unit_grew(m, liv)) return;
+    text[0] = '\0';
+    for (int k = 0; k < SR_AXIS_KINDS; k++)
+        if (size[k] > 0)
+            note(text, room, "%s %lld", sr_axis_name((sr_axis_kind)k), (long long)size[k]);
+}
+
 /* As in sr_genome_names(): at each place the repeat that saves most lines, then inside its block.
  */
 static void draw(const sr_drawing *d, int at, int end, int depth) {
@@ -103,6 +114,7 @@ static void draw(const sr_drawing *d, int at, int end, int depth) {
             const sr_class *c = sr_class_get(t->liv_class);
             snprintf(where, sizeof where, "%d", at + 1);
             sharing_notes(t, c, text, sizeof text);
+            size_notes(d->model, at, text, sizeof text);
             line(depth, where, c->name, t->parameters, text);
         }
         at += best * count;
@@ -153,20 +165,11 @@ static sartor_status print_model(sartor_context *ctx, const sr_model *m) {
     return status;
 }
 
-/* The drawing is made from the schema: the genome is compiled. */
-sartor_status sr_print_structure(sartor_context *ctx, const char *text, const sartor_sizes *s) {
-    sr_genome genome;
+/* The drawing is made from the schema: the architecture is compiled. */
+sartor_status sr_print_structure(sartor_context *ctx, const char *arch, const sartor_sizes *s) {
+    const sr_sizes sizes = sr_sizes_from(s, s->vocab);
     sr_model *model = NULL;
-    SR_TRY(sr_genome_parse(ctx, text, strlen(text), &genome));
-    SR_TRY(sr_model_create(ctx, &genome,
-                           &(sr_sizes){.width = s->width,
-                                       .head_dim = s->head_dim,
-                                       .window = s->window,
-                                       .vocab = s->vocab,
-                                       .context = s->context,
-                                       .filter_length = s->context,
-                                       .tied = s->tie_embeddings},
-                           &model));
+    SR_TRY(sr_compile_named(ctx, arch, s->livs, &sizes, &model));
     sartor_status status = print_model(ctx, model);
     sr_model_destroy(&model);
     return status;

@@ -4,9 +4,8 @@
 
 #include <sartor/architecture.h>
 
-/* Prints embedding, LIVs and unembedding with their parameters and what they share. `genome`: a
- * genome as text; sizes->livs does not count. */
-sartor_status sr_print_structure(sartor_context *ctx, const char *genome,
-                                 const sartor_sizes *sizes);
+/* Prints embedding, LIVs and unembedding with their parameters and what they share. `arch` as for
+ * sartor_inspect(). */
+sartor_status sr_print_structure(sartor_context *ctx, const char *arch, const sartor_sizes *sizes);
 
 #endif

@@ -46,7 +46,8 @@ static bool same_features(const inheriting *h, int liv, int parent) {
 
 static bool agrees(const inheriting *h, int liv, int parent) {
     const sr_unit *u = &h->child->units[liv], *v = &h->parent[parent]->units[liv];
-    if (u->class_ != v->class_ || !same_features(h, liv, parent)) return false;
+    if (u->class_ != v->class_ || memcmp(&u->size, &v->size, sizeof u->size) != 0) return false;
+    if (!same_features(h, liv, parent)) return false;
     for (int b = 0; b < SR_BRANCHES; b++)
         for (int s = 0; s < SR_SLOTS; s++)
             if (!can_take(h, u->slot[b][s], parent, v->slot[b][s])) return false;
@@ -78,6 +79,8 @@ static sartor_status check(sartor_context *ctx, const sr_model *child,
         if (strcmp(sizes, other) != 0)
             return sr_fail(ctx, SARTOR_INVALID, "inherit: the child has %s, a parent %s", sizes,
                            other);
+        if (parent[i]->sizes.divisor != child->sizes.divisor)
+            return sr_fail(ctx, SARTOR_INVALID, "inherit: the width of a parent has grown");
         if (parent[i]->genome.n != child->genome.n)
             return sr_fail(ctx, SARTOR_INVALID, "inherit: the child has %d LIVs, a parent %d",
                            child->genome.n, parent[i]->genome.n);

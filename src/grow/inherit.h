@@ -1,12 +1,13 @@
 /* A child's weights from its parents': what architectures of equal sizes have in common.
  *
  * A LIV agrees with that of a parent at the same depth when it can compute there what it computed
- * in the parent: equal class, the same features read from LIVs that come from the same parent, and
- * no claim of an earlier LIV on its (now shared) weights. So weights that are shared no more are
- * copied, and of LIVs that newly share weights the first keeps its own. Every LIV that agrees is
- * copied; every other is changed, and begins with a zero output (layer addition of Gesmundo and
- * Maile, arXiv 2308.06103, definition 3.6), so that the child computes what its other LIVs compute
- * without it. Stored constants (rotations, decays of filters) are the child's own. */
+ * in the parent: equal class and sizes of its own, the same features read from LIVs that come from
+ * the same parent, and no claim of an earlier LIV on its (now shared) weights. So weights that are
+ * shared no more are copied, and of LIVs that newly share weights the first keeps its own. Every
+ * LIV that agrees is copied; every other is changed, and begins with a zero output (layer addition
+ * of Gesmundo and Maile, arXiv 2308.06103, equation 40), so that the child computes what its
+ * other LIVs compute without it. Stored constants (rotations, decays of filters) are the child's
+ * own. */
 #ifndef SR_GROW_INHERIT_H
 #define SR_GROW_INHERIT_H
 

@@ -27,7 +27,7 @@ typedef struct suite_row {
 static const setting_row quick[] = {
     {"recall:length=64,train=1600,test=256", 25},
     {"fuzzy:vocab=8,length=64,key-size=2,value-size=2,train=1600,test=256", 25},
-    {"noisy:length=64,train=1600,test=256", 25},
+    {"noisy:vocab=24,length=64,train=1600,test=256", 30},
     {"copy:length=64,train=1600,test=256", 25},
     {"compression:train=1600,test=256", 25},
     {"memorization:vocab=2048,test=256", 40},

@@ -11,6 +11,6 @@ typedef struct sr_page {
     size_t after_size;
 } sr_page;
 
-extern const sr_page sr_page_search, sr_page_scale, sr_page_mad;
+extern const sr_page sr_page_search, sr_page_scale, sr_page_mad, sr_page_run;
 
 #endif

@@ -23,7 +23,7 @@ static int put_escaped(const char *text, size_t size, void *user) {
     return 0;
 }
 
-/* A page for each purpose of a study, and the lists that it cannot do without. */
+/* A page for each purpose, and the lists that it cannot do without. */
 typedef struct kind {
     const char *purpose;
     const sr_page *page;
@@ -33,6 +33,7 @@ static const kind kinds[] = {
     {"search", &sr_page_search, {"objectives", "measures", "trials"}},
     {"scale", &sr_page_scale, {"results"}},
     {"mad", &sr_page_mad, {"results", "published"}},
+    {"run", &sr_page_run, {"runs"}},
 };
 
 static sartor_status find_page(sartor_context *ctx, const json_t *data, const sr_page **page) {

@@ -1,4 +1,4 @@
-/* The report of a study: one self-contained HTML page.
+/* The report of a study, or of training runs: one self-contained HTML page.
  *
  * Input is one JSON object; the page embeds it with the charting library and draws in the reader's
  * browser, without a network. All numbers are plain (bytes, counts, seconds); null: not known.
@@ -32,6 +32,20 @@
  * {"version": 1, "purpose": "mad", "title", "made", "sartor", "settings", "state": as above,
  *  "results": as sartor_mad() answers,
  *  "published": [{"source": str, "models": [{"arch": str, "tasks": {name: x}, "mad": x}]}]}
+ *
+ * Of training runs, as they stand:
+ * {"version": 1, "purpose": "run", "made", "sartor": as above,
+ *  "runs": [{"name": the folder,
+ *     "settings": {name: str}, "model": {"names": str, "genome": str, "livs", "width", "head_dim",
+ *     "context", "vocab", "params", "flops_per_token", "cache": x}, "planned": steps: what the last
+ *     checkpoint or the model says, absent without one,
+ *     "final": {"step", "tokens", "seconds", "bpb": x}, the measure at the end; absent before
+ *     "steps", "tokens", "seconds": done,
+ *     "first_params": int|null, "params": int|null, at the start and now,
+ *     "points": as sr_thin_json(), with bpb, norm and speed (tokens per second),
+ *     "validation": likewise, with bpb,
+ *     "growth": [{"step": steps done before, "tokens", "seconds", "grown": str|null,
+ *        "from": int|null, "params": before and from then on}]}]}
  */
 #ifndef SR_REPORT_REPORT_H
 #define SR_REPORT_REPORT_H

@@ -81,12 +81,9 @@ sartor_status sr_legacy_choose(sartor_context *ctx, sr_study *study, const sr_se
 sartor_status sr_legacy_specify(sartor_context *ctx, const sr_search *search,
                                 const sr_legacy *legacy, int generation, json_t *spec) {
     const sr_search_settings *s = &search->settings;
+    if (legacy->n == 0) return SARTOR_OK;
     json_t *trials = json_array();
     bool bad = trials == NULL;
-    if (legacy->n == 0) {
-        json_decref(trials);
-        return bad ? sr_no_memory(ctx) : SARTOR_OK;
-    }
     for (int i = 0; i < legacy->n; i++)
         bad |= json_array_append_new(trials, json_integer(legacy->trial[i])) != 0;
     bad |= json_object_set_new(spec, "inherit", trials) != 0;

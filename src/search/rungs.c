@@ -119,7 +119,7 @@ static sartor_status find_waiting(deciding *d) {
         json_t *spec = text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
         json_t *row = json_pack("[I, s, I, o]", (json_int_t)sr_int(&rows, 0), sr_text(&rows, 1),
                                 (json_int_t)sr_int(&rows, 2), spec);
-        if (!json_is_object(spec) || row == NULL) bad = sr_int(&rows, 0);
+        if (!json_is_object(json_array_get(row, 3))) bad = sr_int(&rows, 0);
         if (row != NULL) (void)json_array_append_new(d->waiting, row);
     }
     SR_TRY(sr_done(&rows));

@@ -116,14 +116,25 @@ static sartor_status take_file(sartor_context *ctx, const char *before, const ch
     return status;
 }
 
-static sartor_status take_files(sartor_context *ctx, const char *before, const char *folder,
-                                const sr_attempt_file *files, int n, bool *any) {
-    for (int i = 0; before != NULL && i < n; i++) {
+static sartor_status take_some(sartor_context *ctx, const char *before, const char *folder,
+                               const sr_attempt_file *files, int n, bool appended, bool *any) {
+    for (int i = 0; i < n; i++) {
         bool taken;
+        if (files[i].appended != appended) continue;
         SR_TRY(take_file(ctx, before, folder, &files[i], &taken));
-        *any |= taken && !files[i].appended;
+        *any |= taken && !appended;
     }
     return SARTOR_OK;
+}
+
+/* Logs first, so that who dies on the way never leaves something to continue from without them; and
+ * again, so that they are not older than that if its writer was only stopped and went on. */
+static sartor_status take_files(sartor_context *ctx, const char *before, const char *folder,
+                                const sr_attempt_file *files, int n, bool *any) {
+    if (before == NULL) return SARTOR_OK;
+    SR_TRY(take_some(ctx, before, folder, files, n, true, any));
+    SR_TRY(take_some(ctx, before, folder, files, n, false, any));
+    return take_some(ctx, before, folder, files, n, true, any);
 }
 
 /* What an earlier attempt left, from the latest that left something to continue from. */

@@ -190,13 +190,22 @@ static sartor_status read_record(sartor_context *ctx, const char *where, const s
                 : sr_fail(ctx, SARTOR_FORMAT, "%s: the record of the run is damaged", where);
 }
 
+sartor_status sr_record_load(sartor_context *ctx, const char *where, const sr_st_reader *reader,
+                             json_t **settings, sr_run_record *r) {
+    json_t *root;
+    *settings = NULL;
+    sartor_status status = read_record(ctx, where, reader, &root, r);
+    if (status == SARTOR_OK) *settings = json_incref(json_object_get(root, "settings"));
+    json_decref(root);
+    return status;
+}
+
 sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st_reader *reader,
                              const json_t *settings, sr_run_record *r) {
-    json_t *root;
-    sartor_status status = read_record(ctx, where, reader, &root, r);
-    if (status == SARTOR_OK)
-        status = sr_settings_compare(ctx, where, json_object_get(root, "settings"), settings);
-    json_decref(root);
+    json_t *stored;
+    sartor_status status = sr_record_load(ctx, where, reader, &stored, r);
+    if (status == SARTOR_OK) status = sr_settings_compare(ctx, where, stored, settings);
+    json_decref(stored);
     return status;
 }
 

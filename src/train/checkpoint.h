@@ -36,6 +36,11 @@ typedef struct sr_run_record {
 sartor_status sr_record_read(sartor_context *ctx, const char *where, const sr_st_reader *reader,
                              const json_t *settings, sr_run_record *record);
 
+/* The same with settings that may be any: *settings, objects of strings by their names, is a new
+ * reference, NULL on failure. */
+sartor_status sr_record_load(sartor_context *ctx, const char *where, const sr_st_reader *reader,
+                             json_t **settings, sr_run_record *record);
+
 /* The record inside an open file as the text of one whose model has grown at its step; sets
  * born->step and the number of the new generation. Release with free(). */
 sartor_status sr_record_grown(sartor_context *ctx, const char *where, const sr_st_reader *reader,

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_LINE = 8192 };
-
 static sartor_status cannot(sartor_context *ctx, const char *path, const char *what) {
     return sr_fail(ctx, SARTOR_IO, "%s: cannot %s: %s", path, what, strerror(errno));
 }
@@ -21,7 +19,7 @@ static sartor_status cannot(sartor_context *ctx, const char *path, const char *w
  * the first one's: a checkpoint that was moved to a new folder left its lines behind. The first
  * that does not fit ends what is kept. */
 static long kept_bytes(FILE *f, int64_t step) {
-    char line[MAX_LINE];
+    char line[SR_METRICS_LINE];
     long kept = 0;
     for (int64_t last = 0; last < step;) {
         int64_t found = 0;
@@ -60,7 +58,8 @@ void sr_metrics_close(sr_metrics *m) {
 
 sartor_status sr_metrics_add(sartor_context *ctx, sr_metrics *m, const sr_metrics_line *l) {
     const sr_step *s = &l->of_step;
-    char text[MAX_LINE], bits[40] = "null", validation[160] = "", grown[MAX_LINE - 1024] = "";
+    char text[SR_METRICS_LINE], bits[40] = "null", validation[160] = "",
+                                grown[SR_METRICS_LINE - 1024] = "";
     if (s->bytes > 0)
         snprintf(bits, sizeof bits, "%.9g",
                  sr_bits_per_byte(s->loss * (double)s->scored, (uint64_t)s->bytes));
@@ -71,8 +70,10 @@ sartor_status sr_metrics_add(sartor_context *ctx, sr_metrics *m, const sr_metric
     if (l->grown != NULL) {
         json_t *request = json_string(l->grown);
         char *quoted = request != NULL ? json_dumps(request, JSON_ENCODE_ANY) : NULL;
-        snprintf(grown, sizeof grown, ", \"grown\": %s, \"params\": %" PRId64,
-                 quoted != NULL && strlen(quoted) < sizeof grown - 64 ? quoted : "null", l->params);
+        snprintf(grown, sizeof grown,
+                 ", \"grown\": %s, \"params_before\": %" PRId64 ", \"params\": %" PRId64,
+                 quoted != NULL && strlen(quoted) < sizeof grown - 96 ? quoted : "null",
+                 l->params_before, l->params);
         free(quoted);
         json_decref(request);
     }

@@ -10,6 +10,8 @@
 #include "train/trainer.h"
 #include <stdio.h>
 
+enum { SR_METRICS_LINE = 8192 }; /* bytes of one, at most, its end included */
+
 typedef struct sr_metrics {
     FILE *stream;
     char *path;
@@ -28,7 +30,8 @@ typedef struct sr_metrics_line {
     double validation_bits_per_byte;
     double tokens_per_second; /* of this step */
     const char *grown;        /* what the model grew by just before this step; NULL: nothing */
-    int64_t params;           /* trained ones from then on */
+    int64_t params_before;    /* trained ones of the smaller model, */
+    int64_t params;           /* and from then on */
 } sr_metrics_line;
 sartor_status sr_metrics_add(sartor_context *ctx, sr_metrics *metrics, const sr_metrics_line *line);
 /* On the disk, before a checkpoint says that these steps are done. */

@@ -284,6 +284,7 @@ static sartor_status grow_when_due(run *r, sr_metrics_line *line) {
                                &result));
         record->stages++;
         line->grown = request;
+        line->params_before = result.params_before;
         line->params = result.params_after;
         sr_log(r->ctx,
                "step %" PRId64 ": grown, %s: %" PRId64 " -> %" PRId64

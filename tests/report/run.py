@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Looks at the report pages in a headless Chromium: what they draw for made-up studies (study.py,
-laws.py, mad_suite.py), and what they do when one points, clicks, sorts and drags.
+laws.py, mad_suite.py) and training runs (runs.py), and what they do when one points, clicks, sorts and drags.
 
-    tests/report/run.py REPORT_WRITE [STUDY...]     studies: names in study.py, laws.py, mad_suite.py; default: all
+    tests/report/run.py REPORT_WRITE [NAME...]      names in study.py, laws.py, mad_suite.py, runs.py; default: all
 
 Every page must load without an error, a warning of the browser, a request, or text that overlaps.
 Skipped (exit 77) where there is no Chromium.
@@ -17,6 +17,7 @@ import tempfile
 sys.dont_write_bytecode = True
 import laws  # noqa: E402
 import mad_suite  # noqa: E402
+import runs  # noqa: E402
 import study  # noqa: E402
 from browser import Browser  # noqa: E402
 
@@ -264,7 +265,8 @@ def check_refusals(program, folder):
 
     target = os.path.join(folder, "bad.html")
     for data in ([], {"version": 2}, {"version": 1, "objectives": [], "measures": []},
-                 {"version": 1, "purpose": "scale"}, {"version": 1, "purpose": "beauty"}):
+                 {"version": 1, "purpose": "scale"}, {"version": 1, "purpose": "run"},
+                 {"version": 1, "purpose": "beauty"}):
         expect("refused: %r" % data, run(data, target), (1, 1))
     expect_true("nothing is written", not os.path.exists(target))
     expect("no folder", run(study.empty(), os.path.join(folder, "none", "page.html")), (1, 1))
@@ -401,6 +403,119 @@ def check_mad_page(page, program, folder, name):
     clean(page, name + ", in the end")
 
 
+def check_run_counts(page, name, data):
+    """What is drawn of training runs, counted from the data."""
+    def known(run, panel):
+        columns = run["validation" if panel == "validation" else "points"]
+        rows = columns["rate"] if panel == "rate" else columns[
+            {"validation": "bpb", "loss": "bpb"}.get(panel, panel)]["mean"]
+        return sum(x is not None for x in rows)
+
+    growths = sum(len(r["growth"]) for r in data["runs"])
+    for panel in ("loss", "validation", "rate", "norm", "speed"):
+        drawn = [r for r in data["runs"] if known(r, panel) or panel == "validation" and "final" in r]
+        expect(name + ": lines of " + panel, count(page, "#%s .run-line[d]" % panel),
+               sum(known(r, panel) > 0 for r in drawn))
+        expect(name + ": growth in " + panel, count(page, "#%s .growth-line" % panel),
+               sum(len(r["growth"]) for r in drawn))
+        expect(name + ": raw of " + panel, count(page, "#%s .run-raw[d]" % panel),
+               0 if panel in ("validation", "rate") else len(drawn))
+    expect(name + ": measures", count(page, "#validation .run-dot"),
+           sum(known(r, "validation") for r in data["runs"]))
+    expect(name + ": final measures", count(page, ".run-last"), sum("final" in r for r in data["runs"]))
+    expect(name + ": rows of growth", count(page, "#growth tbody tr"), growths)
+    expect(name + ": rows of runs", count(page, "#runs tbody tr"), len(data["runs"]))
+    settings = {n for r in data["runs"] if isinstance(r.get("settings"), dict) for n in r["settings"]}
+    if name.split(",")[0] != "runs-hostile":
+        expect(name + ": rows of settings", count(page, "#settings tbody tr"), len(settings))
+    expect(name + ": tiles", count(page, ".tile"), len(data["runs"]))
+    expect(name + ": not a number", page.run("[...document.querySelectorAll('svg [d], svg [cx]')].filter("
+           "e => /NaN|Infinity|undefined/.test(e.outerHTML)).length"), 0)
+
+
+def choose(page, label, index):
+    page.run("(() => { const s = document.querySelector('select[aria-label=%s]'); s.selectedIndex = %d;"
+             " s.dispatchEvent(new Event('change')); })()" % (label, index))
+    page.frames()
+
+
+def check_run_actions(page, data):
+    """Other axes, logarithms, hiding a run, pointing at a value and at a growth step."""
+    def title(panel):
+        return page.run("document.querySelector('#%s .axis-title').textContent" % panel)
+
+    def tip(x):
+        left, top, width, height = page.run(
+            "(() => { const s = document.querySelector('#loss svg'); s.scrollIntoView({block: 'center'});"
+            " const b = s.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()")
+        page.mouse("mouseMoved", left + x * width, top + height / 2)
+        page.frames()
+        return page.run("document.getElementById('tooltip').hidden ? '' : "
+                        "document.getElementById('tooltip').textContent")
+
+    def place(selector):
+        return page.run("(() => { const s = document.querySelector('#loss svg').getBoundingClientRect();"
+                        " const b = document.querySelector(%s).getBoundingClientRect();"
+                        " return (b.x - s.x) / s.width; })()" % json.dumps(selector))
+
+    at = place("#loss .growth-line")
+    text = tip(at)
+    grown, plain, going = data["runs"]
+    expect_true("tooltip of a growth: " + text, "step 30" in text and "247k" in text and
+                grown["growth"][0]["grown"] in text)
+    for run in data["runs"]:
+        expect_true("tooltip names " + run["name"] + ": " + text, run["name"] in text)
+    expect("parameters of growth", page.run("[...document.querySelectorAll('#growth tbody tr')].map("
+                                            "r => r.cells[4].textContent + ' ' + r.cells[5].textContent)"),
+           ["133k 247k", "247k 351k"])
+    choose(page, "smoothing", 0)
+    text = tip(at)
+    expect_true("a value as it was measured: " + text, ("%.3f" % plain["points"]["bpb"]["mean"][29]) in text)
+    names = page.run("[...document.querySelectorAll('#loss .growth-name')].map(e => e.textContent)")
+    expect("growth in words", names, ["width=96 ff=256 \u2192 247k", "livs=SA-3,GMemless@end \u2192 351k"])
+    for index, wanted in enumerate(["step", "tokens", "seconds", "FLOPs (6 \u00d7 parameters \u00d7 tokens)"]):
+        choose(page, "against", index)
+        expect("axis %d" % index, title("loss"), wanted)
+        check_run_counts(page, "runs, axis %d" % index, data)
+    # 30 steps with 133k parameters of 60 with up to 351k: far to the left of the middle.
+    expect_true("work follows the parameters", place("#norm .growth-line") < at)
+    for box in ("#view .controls input", "#loss .controls input", "#norm .controls input"):
+        page.click("document.querySelector('%s')" % box)
+        page.frames()
+        check_run_counts(page, "runs, with " + box, data)
+    page.click("document.querySelectorAll('#view .legend-row input')[0]")
+    page.frames()
+    check_run_counts_hidden(page)
+
+
+def check_run_counts_hidden(page):
+    expect("lines of two runs", count(page, "#loss .run-line"), 2)
+    expect("growth of a run that is not shown", count(page, ".growth-line"), 0)
+    for i in (1, 2):
+        page.click("document.querySelectorAll('#view .legend-row input')[%d]" % i)
+    page.frames()
+    expect("nothing is shown", count(page, "#loss .empty"), 1)
+
+
+def check_run_page(page, program, folder, name):
+    data = runs.MAKERS[name]()
+    target, text = write(program, folder, name, data)
+    expect_true(name + ": below 1 MB", len(text) < 1000000)
+    for width in WIDTHS:
+        label = "%s, %d pixels" % (name, width)
+        page.open(target, width)
+        clean(page, label)
+        check_run_counts(page, label, data)
+        expect(label + ": overlaps", page.run(OVERLAPS), [])
+    if name == "runs":
+        check_run_actions(page, data)
+        check_colours(page, name)
+    if name == "runs-hostile":
+        expect("script elements in the file", text.lower().count("<script"), 3)
+        expect("images", count(page, "img"), 0)
+    clean(page, name + ", in the end")
+
+
 def main():
     program = sys.argv[1]
     chromium = shutil.which("chromium")
@@ -411,9 +526,10 @@ def main():
     try:
         check_refusals(program, folder)
         with Browser(chromium) as page:
-            for name in sys.argv[2:] or [*study.MAKERS, *laws.MAKERS, *mad_suite.MAKERS]:
+            for name in sys.argv[2:] or [*study.MAKERS, *laws.MAKERS, *mad_suite.MAKERS, *runs.MAKERS]:
                 check = check_law_page if name in laws.MAKERS else \
-                    check_mad_page if name in mad_suite.MAKERS else check_study
+                    check_mad_page if name in mad_suite.MAKERS else \
+                    check_run_page if name in runs.MAKERS else check_study
                 check(page, program, folder, name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

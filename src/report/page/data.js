@@ -2,11 +2,6 @@
 // the study and may be anything ("constructor" too): they are looked up as own properties or in a
 // Map, never put into markup, ids or selectors.
 
-const data = JSON.parse(document.getElementById("data").textContent);
-
-const own = (object, name) =>
-  object && Object.prototype.hasOwnProperty.call(object, name) ? object[name] : undefined;
-
 const trials = data.trials;
 const objectives = data.objectives;
 const objectiveOf = new Map(objectives.map((o) => [o.name, o]));

@@ -28,6 +28,12 @@ function heading(section, title, note, ...controls) {
 
 const empty = (section, text) => section.append(el("p", {class: "empty"}, text));
 
+// A checkbox; update() shows what current() says.
+function check(label, current, change) {
+  const node = el("input", {type: "checkbox", onchange: () => change(node.checked)});
+  return {node: el("label", null, node, ` ${label}`), update: () => (node.checked = current())};
+}
+
 // One part that fails must not take the rest of the page along.
 let errorCount = 0;
 function reportError(where, error) {

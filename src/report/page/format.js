@@ -131,3 +131,9 @@ function tickText(axis, value) {
   if (PSEUDO.has(axis)) return String(value);
   return withPrefix(measureKind(axis).kind, Number(value.toPrecision(12)), 6, {plain: 1e3});
 }
+
+// Numbers whose kind is known; a dash for none.
+const flopsText = (x) => finite(x) ? x.toExponential(2).replace(/\.?0+e\+?/, "e") : "–";
+const countText = (x) => finite(x) ? withPrefix("number", x, 3, {plain: 1e3}) : "–";
+const bytesText = (x) => finite(x) ? withPrefix("bytes", x, 3) : "–";
+const decimals = (places) => (x) => x.toFixed(places).replace("-", "\u2212");

@@ -1,16 +1,8 @@
 // The data of a MAD suite, indexed. Nothing here draws. Names of architectures come from the study
 // and may be anything: they become text nodes only.
 
-const data = JSON.parse(document.getElementById("data").textContent);
-
-const own = (object, name) =>
-  object && Object.prototype.hasOwnProperty.call(object, name) ? object[name] : undefined;
-
 // format.js asks what a name counts; here names say it.
 const objectiveOf = new Map();
-
-const finite = (x) => typeof x === "number" && Number.isFinite(x);
-const listOf = (x) => Array.isArray(x) ? x : [];
 
 const TASKS = [["in-context-recall", "recall"], ["fuzzy-in-context-recall", "fuzzy recall"],
   ["noisy-in-context-recall", "noisy recall"], ["selective-copying", "copying"],

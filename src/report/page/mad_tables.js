@@ -4,8 +4,6 @@ const architectureColumn = {title: "architecture", value: (row) => row.arch, kin
   cell: (row) => [row.index >= 0 ? el("i", {class: `key arch-${row.index % ARCH_COLOURS}`}) : null,
     el("span", {title: row.arch}, shortName(row.arch))].filter((c) => c)};
 
-const numberColumn = (title, value, text, hint) => ({title, number: true, value, hint,
-  cell: (row) => finite(value(row)) ? text(value(row)) : "–"});
 const scoreColumns = (tasks) => [numberColumn("MAD", (row) => row.mad, scoreText, "mean over tasks"),
   ...tasks.map((t) => numberColumn(TASKS[t][1], (row) => row.scores[t], scoreText))];
 

@@ -1,16 +1,8 @@
 // The data of a scaling study, indexed. Nothing here draws. Names of architectures come from the
 // study and may be anything: they become text nodes only.
 
-const data = JSON.parse(document.getElementById("data").textContent);
-
-const own = (object, name) =>
-  object && Object.prototype.hasOwnProperty.call(object, name) ? object[name] : undefined;
-
 // format.js asks what a name counts; here names say it.
 const objectiveOf = new Map();
-
-const finite = (x) => typeof x === "number" && Number.isFinite(x);
-const listOf = (x) => Array.isArray(x) ? x : [];
 
 const results = listOf(data.results).map((result, index) => ({
   index,

@@ -1,9 +1,5 @@
 // The head of the page: what was scaled, how far it is, the best loss at the largest budget.
 
-const flopsText = (x) => finite(x) ? x.toExponential(2).replace(/\.?0+e\+?/, "e") : "–";
-const countText = (x) => finite(x) ? withPrefix("number", x, 3, {plain: 1e3}) : "–";
-const bytesText = (x) => finite(x) ? withPrefix("bytes", x, 3) : "–";
-
 // "0.512 (0.470 to 0.551)"
 function estimateText(estimate, text) {
   if (!estimate || !finite(estimate.value)) return "–";
@@ -11,7 +7,6 @@ function estimateText(estimate, text) {
   return finite(estimate.low) && finite(estimate.high)
     ? `${value} (${text(estimate.low)} to ${text(estimate.high)})` : value;
 }
-const decimals = (places) => (x) => x.toFixed(places).replace("-", "\u2212");
 
 function bestLossTile(result) {
   const last = result.counted[result.counted.length - 1];

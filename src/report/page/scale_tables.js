@@ -4,8 +4,6 @@ const architectureColumn = {title: "architecture", value: (row) => row.result.ar
   cell: (row) => [el("i", {class: `key arch-${row.result.index % ARCH_COLOURS}`}),
     el("span", {title: row.result.pattern}, shortName(row.result.arch))]};
 
-const numberColumn = (title, value, text, hint) => ({title, number: true, value, hint,
-  cell: (row) => finite(value(row)) ? text(value(row)) : "–"});
 const estimateColumn = (title, estimate, text, hint) => ({title, number: true, hint,
   value: (row) => (estimate(row) || {}).value, cell: (row) => estimateText(estimate(row), text)});
 

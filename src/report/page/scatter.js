@@ -232,11 +232,6 @@ function axisSelect(label, current, change) {
     update: () => (node.selectedIndex = axes.indexOf(current()))};
 }
 
-function check(label, current, change) {
-  const node = el("input", {type: "checkbox", onchange: () => change(node.checked)});
-  return {node: el("label", null, node, ` ${label}`), update: () => (node.checked = current())};
-}
-
 // Axes to begin with: the first two objectives; with one, what it cost, or the order of trials.
 function firstAxes() {
   scatter.y = quality === undefined ? GENERATION_AXIS : quality;

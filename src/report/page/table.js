@@ -31,3 +31,7 @@ function sortable(columns, rows, first, onRow) {
   return {node: el("div", {class: "scroll"},
     el("table", {class: "sortable"}, el("thead", null, el("tr", null, heads)), body)), fill};
 }
+
+// A column of numbers, a dash where there is none.
+const numberColumn = (title, value, text, hint) => ({title, number: true, value, hint,
+  cell: (row) => finite(value(row)) ? text(value(row)) : "–"});
