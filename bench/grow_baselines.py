@@ -13,7 +13,7 @@ them the old ones keep the share X (default 0.3) and the copies get the rest, so
 stays; then entries of the copies' writers are multiplied by 1 + noise * normal (default 0.01).
 Moments go along: those of a writer are scaled as its gradient is.
 stack: copies weights and moments; the function changes.
-
+silent: the same, but the new output projections are zero and stay new, as growth makes them.
 Old entries are those of generation 0: GROWN was trained at its first size only. In all three the new
 entries count as old ones afterwards: no warm-up, no steps of their own.
 drawn: leaves growth as it is, but new free entries get the size of a new model's, not of trained ones.
@@ -152,7 +152,7 @@ def copy(c, share, noise, rng):
     c.all_old()
 
 
-def stack(c):
+def stack(c, silent=False):
     livs, added = set(), set()
     for name, _, _ in c.weights():
         if name.startswith("liv."):
@@ -166,14 +166,16 @@ def stack(c):
         part = name.split(".")
         if part[0] == "liv" and int(part[1]) >= old:
             part[1] = str((int(part[1]) - old) % old)
-            for prefix in ("", M, V):
-                c.data[prefix + name] = c.data[prefix + ".".join(part)][:]
-    c.all_old()
+            for prefix in ("",) if silent else ("", M, V):
+                if not (silent and name.endswith("out.weight")):
+                    c.data[prefix + name] = c.data[prefix + ".".join(part)][:]
+    if not silent:
+        c.all_old()
 
 
 def main():
     parser = argparse.ArgumentParser(description="baselines of growth")
-    parser.add_argument("method", choices=["fresh", "copy", "stack", "drawn"])
+    parser.add_argument("method", choices=["fresh", "copy", "stack", "silent", "drawn"])
     parser.add_argument("grown")
     parser.add_argument("out")
     parser.add_argument("--seed", type=int, default=0)
@@ -188,7 +190,7 @@ def main():
     elif o.method == "drawn":
         drawn(c)
     else:
-        stack(c)
+        stack(c, o.method == "silent")
     c.write(o.out)
 
 
