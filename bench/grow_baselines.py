@@ -13,10 +13,9 @@ them the old ones keep the share X (default 0.3) and the copies get the rest, so
 stays; then entries of the copies' writers are multiplied by 1 + noise * normal (default 0.01).
 Moments go along: those of a writer are scaled as its gradient is.
 stack: copies weights and moments; the function changes.
-silent: the same, but the new output projections are zero and stay new, as growth makes them.
 Old entries are those of generation 0: GROWN was trained at its first size only. In all three the new
 entries count as old ones afterwards: no warm-up, no steps of their own.
-drawn: leaves growth as it is, but new free entries get the size of a new model's, not of trained ones.
+drawn: leaves growth as it is, but free entries are drawn as in a new model.
 """
 import argparse
 import array
@@ -93,16 +92,15 @@ def fresh(c, rng):
     c.all_old()
 
 
-def drawn(c):
+def drawn(c, rng):
     livs = {name.split(".")[1] for name in c.header if name.startswith("liv.")}
     for name, rows, _ in c.weights():
         w, g = c.data[name], c.data[GENERATION + name]
         new = [i for i in range(len(w)) if g[i] > 0 and w[i] != 0]
         if rows > 1 and new:
             sd = 0.02 / (math.sqrt(len(livs)) if name.endswith("out.weight") else 1)
-            factor = sd / math.sqrt(sum(w[i] * w[i] for i in new) / len(new))
             for i in new:
-                w[i] *= factor
+                w[i] = rng.gauss(0, sd)
 
 
 def old_block(c, name, rows, columns):
@@ -152,7 +150,7 @@ def copy(c, share, noise, rng):
     c.all_old()
 
 
-def stack(c, silent=False):
+def stack(c):
     livs, added = set(), set()
     for name, _, _ in c.weights():
         if name.startswith("liv."):
@@ -166,16 +164,14 @@ def stack(c, silent=False):
         part = name.split(".")
         if part[0] == "liv" and int(part[1]) >= old:
             part[1] = str((int(part[1]) - old) % old)
-            for prefix in ("",) if silent else ("", M, V):
-                if not (silent and name.endswith("out.weight")):
-                    c.data[prefix + name] = c.data[prefix + ".".join(part)][:]
-    if not silent:
-        c.all_old()
+            for prefix in ("", M, V):
+                c.data[prefix + name] = c.data[prefix + ".".join(part)][:]
+    c.all_old()
 
 
 def main():
     parser = argparse.ArgumentParser(description="baselines of growth")
-    parser.add_argument("method", choices=["fresh", "copy", "stack", "silent", "drawn"])
+    parser.add_argument("method", choices=["fresh", "copy", "stack", "drawn"])
     parser.add_argument("grown")
     parser.add_argument("out")
     parser.add_argument("--seed", type=int, default=0)
@@ -188,9 +184,9 @@ def main():
     elif o.method == "copy":
         copy(c, o.share, o.noise, rng)
     elif o.method == "drawn":
-        drawn(c)
+        drawn(c, rng)
     else:
-        stack(c, o.method == "silent")
+        stack(c)
     c.write(o.out)
 
 
