@@ -13,10 +13,9 @@ them the old ones keep the share X (default 0.3) and the copies get the rest, so
 stays; then entries of the copies' writers are multiplied by 1 + noise * normal (default 0.01).
 Moments go along: those of a writer are scaled as its gradient is.
 stack: copies weights and moments; the function changes.
-
 Old entries are those of generation 0: GROWN was trained at its first size only. In all three the new
 entries count as old ones afterwards: no warm-up, no steps of their own.
-drawn: leaves growth as it is, but new free entries get the size of a new model's, not of trained ones.
+drawn: leaves growth as it is, but free entries are drawn as in a new model.
 """
 import argparse
 import array
@@ -93,16 +92,15 @@ def fresh(c, rng):
     c.all_old()
 
 
-def drawn(c):
+def drawn(c, rng):
     livs = {name.split(".")[1] for name in c.header if name.startswith("liv.")}
     for name, rows, _ in c.weights():
         w, g = c.data[name], c.data[GENERATION + name]
         new = [i for i in range(len(w)) if g[i] > 0 and w[i] != 0]
         if rows > 1 and new:
             sd = 0.02 / (math.sqrt(len(livs)) if name.endswith("out.weight") else 1)
-            factor = sd / math.sqrt(sum(w[i] * w[i] for i in new) / len(new))
             for i in new:
-                w[i] *= factor
+                w[i] = rng.gauss(0, sd)
 
 
 def old_block(c, name, rows, columns):
@@ -186,7 +184,7 @@ def main():
     elif o.method == "copy":
         copy(c, o.share, o.noise, rng)
     elif o.method == "drawn":
-        drawn(c)
+        drawn(c, rng)
     else:
         stack(c)
     c.write(o.out)

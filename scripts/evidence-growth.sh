@@ -6,7 +6,8 @@
 #
 # PARTs, all by default: small-1 small-2 small-3 (ff, width, layers at 0.3 M parameters, by seed),
 # axes-1 .. axes-3 (heads, value, key), large-1 .. (1 M parameters), search-0 .. search-2 (inherit).
-# Two runs at a time (JOBS=2), four at most. Raw results, curves thinned to a hundred points, land in docs/results/growth/.
+# Two runs at a time (JOBS=2), four at most. Raw results, curves thinned to a hundred points, land in
+# docs/results/growth/.
 set -euo pipefail
 trap 'kill $(jobs -rp) 2>/dev/null || true' EXIT
 here=$(cd "$(dirname "$0")/.." && pwd)

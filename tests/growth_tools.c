@@ -91,9 +91,16 @@ uint8_t *growth_entries(const sr_growth *g) {
     for (size_t i = 0; i < n; i++) to[i] = DRAWN;
     sr_growth_weights(g, from, to);
     sr_growth_generations(g, NULL, 1, entry);
-    for (size_t i = 0; i < n; i++)
-        if (entry[i] != 0)
-            entry[i] = to[i] == 0 ? GROWTH_ZERO : to[i] == OLD ? GROWTH_TAKEN : GROWTH_FREE;
+    for (int p = 0; p < g->to->schema.count; p++) {
+        const sr_param *t = &g->to->schema.param[p];
+        const int64_t end = t->offset + t->rows * t->cols;
+        const bool new = g->tensor[p].from == NULL;
+        for (int64_t i = t->offset; i < end; i++)
+            if (entry[i] != 0)
+                entry[i] = to[i] == 0             ? GROWTH_ZERO
+                           : to[i] == OLD && !new ? GROWTH_TAKEN
+                                                  : GROWTH_FREE;
+    }
     free(from);
     free(to);
     return entry;

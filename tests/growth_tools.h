@@ -23,7 +23,8 @@ sr_growth *growth_must(sartor_context *ctx, const sr_model *model, const char *w
                        const char *request, bool approximate);
 
 /* What growth made of an entry of the larger model's flat buffer: of the new ones ZERO are zero by
- * rule, FREE are drawn, TAKEN are made of old ones. */
+ * rule, FREE might be anything (in new units
+ * too, although they copy old ones), TAKEN are made of old ones. */
 typedef enum growth_entry { GROWTH_OLD, GROWTH_ZERO, GROWTH_FREE, GROWTH_TAKEN } growth_entry;
 /* One byte for each of to->schema.elements; release with free(). */
 uint8_t *growth_entries(const sr_growth *growth);

@@ -357,23 +357,53 @@ static void expect_size(const sr_growth *g, const uint8_t *entry, const char *na
         fail_msg("%s: %g, expected %g", name, sqrt(sum / (double)n), size);
 }
 
+/* Every entry of a tensor becomes +-x in turn. */
+static void set_all(sr_model *m, const char *name, double x) {
+    const sr_param *p = &m->schema.param[sr_schema_find(&m->schema, name)];
+    for (int64_t k = 0; k < p->rows * p->cols; k++)
+        m->params[p->offset + k] = (float)(k % 2 == 0 ? x : -x);
+}
+
 static void test_free_sizes(void **state) {
     (void)state;
     sr_model *m = growth_model(ctx, "SA-1 GMemless SA-3", &growth_sizes);
-    const char *const trained[] = {"liv.0.q.weight", "liv.1.gate.weight", "liv.2.q.weight"};
-    for (int t = 0; t < 3; t++) { /* all entries of a tensor: 1, 2, 3, in turn of either sign */
-        const sr_param *p = &m->schema.param[sr_schema_find(&m->schema, trained[t])];
-        for (int64_t k = 0; k < p->rows * p->cols; k++)
-            m->params[p->offset + k] = (float)((t + 1) * (k % 2 == 0 ? 1 : -1));
-    }
-    sr_growth *g = growth_must(ctx, m, "sizes", "width=+8 ff=+8 livs=SA-1,SWA-1@end", false);
+    set_all(m, "liv.0.q.weight", 1);
+    set_all(m, "liv.1.gate.weight", 2);
+    set_all(m, "liv.2.q.weight", 3);
+    sr_growth *g = growth_must(ctx, m, "sizes", "width=+8 ff=+8 livs=SWA-1@end", false);
     uint8_t *entry = growth_entries(g);
     expect_size(g, entry, "liv.0.q.weight", 1);
     expect_size(g, entry, "liv.1.gate.weight", 2);
     expect_size(g, entry, "liv.2.q.weight", 3);
-    expect_size(g, entry, "liv.3.q.weight", 1);    /* as in LIV 0, which is of its class */
-    expect_size(g, entry, "liv.4.q.weight", 0.02); /* no LIV is */
+    expect_size(g, entry, "liv.3.q.weight", 0.02); /* no LIV is of its class */
     free(entry);
+    sr_growth_destroy(&g);
+    sr_model_destroy(&m);
+}
+
+static const float *tensor(const sr_model *m, const char *name, int64_t *n) {
+    const int i = sr_schema_find(&m->schema, name);
+    assert_true(i >= 0);
+    *n = m->schema.param[i].rows * m->schema.param[i].cols;
+    return m->params + m->schema.param[i].offset;
+}
+
+/* New LIVs copy old ones of their class in turn, whatever lies between them. */
+static void test_new_livs_copy(void **state) {
+    (void)state;
+    static const char *const pairs[][2] = {{"liv.1.q.weight", "liv.0.q.weight"},
+                                           {"liv.2.gate.weight", "liv.4.gate.weight"},
+                                           {"liv.3.q.weight", "liv.5.q.weight"},
+                                           {"liv.3.norm.gain", "liv.5.norm.gain"}};
+    sr_model *m = growth_model(ctx, "SA-1 GMemless SA-1", &growth_sizes);
+    set_all(m, "liv.2.norm.gain", 3);
+    sr_growth *g = growth_must(ctx, m, "copies", "livs=SA-1,GMemless,SA-1@1", false);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        int64_t n, same;
+        const float *a = tensor(g->to, pairs[i][0], &n), *b = tensor(g->to, pairs[i][1], &same);
+        assert_int_equal(n, same);
+        assert_memory_equal(a, b, (size_t)n * sizeof *a);
+    }
     sr_growth_destroy(&g);
     sr_model_destroy(&m);
 }
@@ -389,6 +419,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_random_orders, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_way_back, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_free_sizes, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_new_livs_copy, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_moments, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_refusals, make_context, free_context),
     };

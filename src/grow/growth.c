@@ -1,6 +1,6 @@
 /* The one growth routine: every entry of every tensor, by the maps of its axes. */
 #include "grow/growth.h"
-#include "grow/free_size.h"
+#include "grow/free_entries.h"
 
 #include "base/memory.h"
 #include <inttypes.h>
@@ -306,7 +306,7 @@ static void continue_rotation(int64_t old, int64_t n, float *frequency) {
 }
 
 static void grow_weights(const sr_grown_tensor *t, const float *from, float *to) {
-    const float typical = mean(t->from, from), size = sr_free_size(t, from);
+    const float typical = mean(t->from, from), size = sr_free_size(t->to, t->from, from);
     for (int64_t i = 0; i < elements(t->to); i++) {
         int64_t old;
         int axis = 0;
@@ -335,12 +335,12 @@ void sr_growth_weights(const sr_growth *g, const float *from, float *to) {
     for (int i = 0; i < g->to->schema.count; i++) {
         const sr_grown_tensor *t = &g->tensor[i];
         float *p = to + t->to->offset;
-        if (t->from != NULL) {
+        if (t->from != NULL)
             grow_weights(t, from + t->from->offset, p);
-            continue;
-        }
-        const float size = is_new_output(g, i) ? 0 : sr_free_size_of_new(g, i, from);
-        for (int64_t k = 0; k < elements(t->to); k++) p[k] *= size;
+        else if (is_new_output(g, i))
+            memset(p, 0, (size_t)elements(t->to) * sizeof *p);
+        else
+            sr_copy_alike(g, i, from, p);
     }
 }
 

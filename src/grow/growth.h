@@ -3,7 +3,7 @@
  *
  * What holds: the larger model computes what the smaller one does. Old entries are copied, never
  * rescaled, because constants that were computed from a size (the divisors of norms, the scale of
- * q.k, frequencies) are stored and stay. A new entry is free (drawn, grow/free_size.h) or zero, as
+ * q.k, frequencies) are stored and stay. A new entry is free (grow/free_entries.h) or zero, as
  * its tensor's axes say (tensor/schema.h): of the tensors around new coordinates of an axis one
  * side is zero, so that they are silent, and the other free, so that they can learn.
  *

@@ -1,0 +1,23 @@
+/* What stands in entries that growth leaves free.
+ *
+ * Any value keeps the function; which one decides how fast new parts learn. A new model's weights
+ * are drawn small, and training makes them several times larger. Where tensors multiply (gate,
+ * value, output), entries as small as in a new model beside zeros lie close to a saddle: such
+ * hidden channels had hardly moved after 1500 steps. So free entries are drawn at the size, the
+ * root mean square, of trained ones, and a new unit begins as a copy of an old one of its class,
+ * but silent. Measured in docs/results/growth.md. */
+#ifndef SR_GROW_FREE_ENTRIES_H
+#define SR_GROW_FREE_ENTRIES_H
+
+#include "grow/growth.h"
+
+/* The factor from what a new model draws for a tensor to the size of its old entries, `from`. 1
+ * where nothing is drawn from a normal distribution, or all old ones are zero. */
+float sr_free_size(const sr_param *to, const sr_param *old, const float *from);
+
+/* Tensor `param` of a new unit, already initialised in `to` (its own entries): the k-th new unit of
+ * a class takes the weights of the k-th old one, in turn, as far as they reach; the rest gets their
+ * size. Nothing changes where the model had no unit of the class. `from`: the flat buffer. */
+void sr_copy_alike(const sr_growth *growth, int param, const float *from, float *to);
+
+#endif
