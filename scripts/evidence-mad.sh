@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The experiments of docs/results/mad.md, one after another; every step can be killed and started
-# again, and what is done is skipped. About four hours of one core in all.
+# again, and what is done is skipped. Several hours of two cores in all.
 #
 #     scripts/evidence-mad.sh [FOLDER] [PART...]      studies and text go there; default build/evidence
 #

@@ -136,15 +136,21 @@ def text():
         return
     print("### Quick MAD score against text\n")
     few, bits = by_arch(few), {r["arch"]: r["bits_per_byte"] for r in runs}
-    both = [a for a in bits if a in few and few[a]["mad"] is not None]
-    rows = [[number(bits[a], 4), number(few[a]["mad"]), a] for a in sorted(both, key=bits.get)]
-    table(["bits per byte", "MAD", "architecture"], rows)
+    both = [a for a in bits if a in few]
+    done = [t for t in TASKS if all(score(few[a], t) is not None for a in both)]
+
+    def mean(result):
+        return float(np.mean([score(result, t) for t in done]))
+
+    print("MAD is the mean of %s.\n" % ", ".join(SHORT[t] for t in done))
+    table(["bits per byte", "MAD"] + [SHORT[t] for t in done] + ["architecture"],
+          [[number(bits[a], 3), number(mean(few[a]))] + [number(score(few[a], t)) for t in done] + [a]
+           for a in sorted(both, key=bits.get)])
     rows = []
-    for name, value in [("MAD", lambda r: r["mad"])] + [
-            (SHORT[t], lambda r, t=t: score(r, t)) for t in TASKS]:
+    for name, value in [("MAD", mean)] + [(SHORT[t], lambda r, t=t: score(r, t)) for t in done]:
         x, y = [value(few[a]) for a in both], [-bits[a] for a in both]
         rows.append([name, number(spearman(x, y), 2), "%s to %s" % tuple(number(v, 2) for v in interval(x, y))])
-    table(["score", "Spearman with quality", "95 % interval"], rows)
+    table(["score", "Spearman's coefficient with quality on text", "95 % interval"], rows)
 
 
 def single():
