@@ -70,6 +70,15 @@ static int report(const sr_paths *what, bool runs, const char *path) {
     return code;
 }
 
+static int report_to(const sr_paths *what, const char *out) {
+    const bool runs = what->count > 1 || is_folder(what->paths[0]);
+    char *path = out == NULL ? default_path(what->paths[0], runs) : NULL;
+    if (out == NULL && path == NULL) return sr_report_message("not enough memory");
+    const int code = report(what, runs, out != NULL ? out : path);
+    free(path);
+    return code;
+}
+
 static int run(const sr_command *self, int argc, char **argv) {
     sr_paths what = {.count = 0};
     const char *out = NULL;
@@ -84,14 +93,7 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_END,
     };
     int code;
-    if (!sr_options_parse(self, table, argc, argv, &code)) return code;
-    const bool runs = what.count > 1 || is_folder(what.paths[0]);
-    char *path = out == NULL ? default_path(what.paths[0], runs) : NULL;
-    if (out == NULL && path == NULL)
-        code = sr_report_message("not enough memory");
-    else
-        code = report(&what, runs, out != NULL ? out : path);
-    free(path);
+    if (sr_options_parse(self, table, argc, argv, &code)) code = report_to(&what, out);
     sr_paths_free(&what);
     return code;
 }
