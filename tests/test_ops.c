@@ -279,11 +279,11 @@ static double weighted_sum(run *r, uint64_t seed) {
 }
 
 /* Elements of an input that are differentiated numerically: few where a sanitizer looks at memory,
- * since the numbers are checked without it. */
+ * since the numbers are checked without it. A few may all be without gradient. */
 #ifdef __SANITIZE_ADDRESS__
-enum { SAMPLES = 4 };
+enum { SAMPLES = 4, FEW = 1 };
 #else
-enum { SAMPLES = 40 };
+enum { SAMPLES = 40, FEW = 0 };
 #endif
 
 /* The f64 truth's gradients against central differences, on a sample of elements of every input. */
@@ -316,7 +316,7 @@ static void test_gradients(void **state) {
             if (!(worst <= 1e-6 * (size + 1e-3)))
                 fail_msg("%s input %d: finite difference is off by %.3g of %.3g", k->op, i, worst,
                          size);
-            if (size == 0) fail_msg("%s input %d: no gradient seen at all", k->op, i);
+            if (size == 0 && !FEW) fail_msg("%s input %d: no gradient seen at all", k->op, i);
         }
         end(&r);
     }
