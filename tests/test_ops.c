@@ -278,17 +278,18 @@ static double weighted_sum(run *r, uint64_t seed) {
     return sum;
 }
 
-/* Elements of an input that are differentiated numerically: few where a sanitizer looks at memory,
- * since the numbers are checked without it. A few may all be without gradient. */
+/* A sanitizer looks at memory, and the other tests run the same code; numbers are checked without
+ * one. */
 #ifdef __SANITIZE_ADDRESS__
-enum { SAMPLES = 4, FEW = 1 };
+enum { SANITIZED = 1 };
 #else
-enum { SAMPLES = 40, FEW = 0 };
+enum { SANITIZED = 0 };
 #endif
 
 /* The f64 truth's gradients against central differences, on a sample of elements of every input. */
 static void test_gradients(void **state) {
     (void)state;
+    if (SANITIZED) skip();
     sartor_context *ctx = sartor_context_create();
     for (const op_case *k = op_cases; k->op != NULL; k++) {
         const sr_op *op = sr_op_find(k->op);
@@ -299,7 +300,7 @@ static void test_gradients(void **state) {
         backward(&r, seed, false);
         for (int i = 0; i < op->n_in; i++) {
             if (r.call.din[i].view.data == NULL) continue;
-            int64_t n = r.call.in[i].rows * r.call.in[i].cols, step = n / SAMPLES + 1;
+            int64_t n = r.call.in[i].rows * r.call.in[i].cols, step = n / 40 + 1;
             double worst = 0, size = 0;
             for (int64_t e = 0; e < n; e += step) {
                 int64_t row = e / r.call.in[i].cols, col = e % r.call.in[i].cols;
@@ -316,7 +317,7 @@ static void test_gradients(void **state) {
             if (!(worst <= 1e-6 * (size + 1e-3)))
                 fail_msg("%s input %d: finite difference is off by %.3g of %.3g", k->op, i, worst,
                          size);
-            if (size == 0 && !FEW) fail_msg("%s input %d: no gradient seen at all", k->op, i);
+            if (size == 0) fail_msg("%s input %d: no gradient seen at all", k->op, i);
         }
         end(&r);
     }
