@@ -215,7 +215,8 @@ def print_search(folder):
 
 # ---- plots ----
 
-COLOURS = {"scratch": "#666666", "none": "#2ca02c", "drawn": "#9467bd", "grown": "#1f77b4", "copy": "#d62728", "stack": "#d62728"}
+COLOURS = {"scratch": "#666666", "none": "#2ca02c", "grown": "#1f77b4", "copy": "#d62728",
+           "stack": "#d62728"}
 
 
 def mean_curve(runs):

@@ -127,10 +127,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     if (argc == 11)
-        sizes = (sr_sizes){strtol(argv[5], NULL, 10),       strtol(argv[6], NULL, 10),
-                           strtol(argv[7], NULL, 10),       strtol(argv[8], NULL, 10),
-                           strtol(argv[9], NULL, 10),       strtol(argv[9], NULL, 10),
-                           strtol(argv[10], NULL, 10) != 0, SR_HEAD_LANGUAGE, 0};
+        sizes = (sr_sizes){
+            strtol(argv[5], NULL, 10),       strtol(argv[6], NULL, 10), strtol(argv[7], NULL, 10),
+            strtol(argv[8], NULL, 10),       strtol(argv[9], NULL, 10), strtol(argv[9], NULL, 10),
+            strtol(argv[10], NULL, 10) != 0, SR_HEAD_LANGUAGE,          0};
     sartor_context *ctx = sartor_context_create();
     sr_model *m = model_make(ctx, argv[2], &sizes, 3);
     enliven(m);

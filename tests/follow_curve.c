@@ -57,7 +57,8 @@ static sartor_status follow(sartor_context *ctx, const char *path, const char *a
                   T,
                   T,
                   json_is_true(json_object_get(sizes, "tied")),
-                  SR_HEAD_LANGUAGE, 0};
+                  SR_HEAD_LANGUAGE,
+                  0};
     sr_genome *genome = malloc(sizeof *genome);
     sr_model *m;
     SR_TRY(sr_arch_parse(ctx, arch, 0, genome));

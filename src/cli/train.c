@@ -114,6 +114,8 @@ static int run(const sr_command *self, int argc, char **argv) {
             code = sr_usage_error(self, "--steps and --tokens exclude each other");
         else if ((o.arch == NULL) == (o.from == NULL))
             code = sr_usage_error(self, "--arch or --from is needed, and not both");
+        else if (o.grow == NULL && (o.new_rate >= 0 || o.new_warmup >= 0 || o.freeze_old))
+            code = sr_usage_error(self, "--new-rate, --new-warmup and --freeze-old need --grow");
         else
             code = train(&o, json, quiet);
     }

@@ -118,6 +118,7 @@ static sartor_status create(sartor_context *ctx, const json_t *root, const sr_ge
     const json_t *list = json_object_get(root, units_key);
     if (list == NULL) return sr_model_create(ctx, genome, sizes, model);
     sr_unit_sizes *units;
+    SR_TRY(sr_sizes_check(ctx, sizes));
     SR_TRY(sr_alloc(ctx, (size_t)genome->n, sizeof *units, "an architecture", (void **)&units));
     sartor_status status = read_units(ctx, list, genome, sizes, units);
     if (status == SARTOR_OK) status = sr_model_create_sized(ctx, genome, sizes, units, model);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sartor_status check_sizes(sartor_context *ctx, const sr_sizes *s) {
+sartor_status sr_sizes_check(sartor_context *ctx, const sr_sizes *s) {
     const struct {
         const char *name;
         int64_t value, low, high;
@@ -128,7 +128,7 @@ sartor_status sr_model_create_sized(sartor_context *ctx, const sr_genome *genome
                                     sr_model **model) {
     *model = NULL;
     SR_TRY(sr_genome_check(ctx, genome, NULL));
-    SR_TRY(check_sizes(ctx, sizes));
+    SR_TRY(sr_sizes_check(ctx, sizes));
     sr_model *m;
     SR_TRY(sr_alloc(ctx, 1, sizeof *m, "a model", (void **)&m));
     m->genome = *genome;

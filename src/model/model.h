@@ -29,6 +29,8 @@ sartor_status sr_model_create(sartor_context *ctx, const sr_genome *genome, cons
 sartor_status sr_model_create_sized(sartor_context *ctx, const sr_genome *genome,
                                     const sr_sizes *sizes, const sr_unit_sizes *units,
                                     sr_model **model);
+/* SARTOR_INVALID when a size is out of the bounds within which sizes may be multiplied. */
+sartor_status sr_sizes_check(sartor_context *ctx, const sr_sizes *sizes);
 /* Whether a unit has other sizes than a new one of its class would have. */
 bool sr_model_unit_grew(const sr_model *model, int unit);
 void sr_model_destroy(sr_model **model);

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 
@@ -208,6 +209,35 @@ def rungs_beside_measurements(bench):
     one_line(done, "every trial of generation 0 failed")
 
 
+def rows_that_no_sartor_wrote(bench):
+    """Edited by hand: an end or one line, never a crash or a wait for ever."""
+    bench.run(bench.search("a.study", "--rungs", "0.5", "--evaluator", "inherit", "--generations", "2",
+                           "--population", "3"))
+    undone = ("DELETE FROM generation WHERE number = 1; DELETE FROM parent WHERE generation = 1;"
+              "DELETE FROM value WHERE trial = 4 AND name = 'stopped';"
+              "UPDATE trial SET state = 'open' WHERE id = 4;")
+    spec = undone + "UPDATE job SET spec = '%s' WHERE id = (SELECT job FROM trial WHERE id = 4)"
+    for text in ("{}", "[]", "x", '{"stage": 0}', '{"stage": 1}', '{"stage": 5}', '{"stage": "x"}',
+                 '{"stage": 0, "after": 1, "inherit": [4, 4, 4]}', '{"stage": -1, "inherit": {"a": []}}',
+                 '{"stage": 9e300, "inherit": [null, 1e300]}'):
+        for command in ("show 4", "report", "work"):
+            for suffix in ("", "-wal", "-shm"):
+                if os.path.exists(bench.path("b.study" + suffix)):
+                    os.remove(bench.path("b.study" + suffix))
+            shutil.copy(bench.path("a.study"), bench.path("b.study"))
+            with sqlite3.connect(bench.path("b.study")) as db:
+                db.executescript(spec % text)
+            db.close()
+            name, *more = command.split()
+            more += {"report": ["--out", bench.path("page.html")], "work": ["--quiet"]}.get(name, ["--json"])
+            done = subprocess.run([bench.sartor, name, bench.path("b.study"), *more], timeout=60,
+                                  capture_output=True, text=True, env=bench.environment)
+            assert done.returncode in (0, 1), (text, command, done.returncode, done.stderr)
+            if done.returncode == 1:
+                one_line(done, "b.study")
+
+
 if __name__ == "__main__":
     main([children_inherit, inheriting_when_killed, weights_of_parents_are_gone,
-          rungs_stop_the_dominated, rungs_when_killed, rungs_beside_measurements])
+          rungs_stop_the_dominated, rungs_when_killed, rungs_beside_measurements,
+          rows_that_no_sartor_wrote])
