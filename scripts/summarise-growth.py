@@ -153,15 +153,16 @@ def print_finals(runs, scale):
         factors = [w / f for w, f in worths if w is not None]
         one = next(iter(mine.values()))
         scratch = rule == "scratch"
-        rows.append((rule, f"{method} %" if scratch else method, len(mine),
+        rows.append((rule, f"{method} %" if scratch else method,
                      f"{one['params'][0]:,}" if not scratch else "-", f"{one['tokens'] / 1e6:.2f}",
                      f"{total_flops(one) / 1e12:.2f}",
-                     spread(run["bits_per_byte"] for run in mine.values()),
+                     *(f"{mine[seed]['bits_per_byte']:.4f}" if seed in mine else "-"
+                       for seed in (1, 2, 3)),
                      "-" if scratch else spread(gaps, "{:+.4f}"),
                      "-" if scratch else
                      f"{statistics.fmean(factors):.2f} ({len(factors)} of {len(worths)})"
                      if factors else "outside"))
-    table(("rule", "method", "seeds", "parameters before", "tokens (M)", "TFLOPs", "bits per byte",
+    table(("rule", "method", "parameters before", "tokens (M)", "TFLOPs", "seed 1", "seed 2", "seed 3",
            "against scratch", "worth"), rows)
 
 
