@@ -266,17 +266,19 @@ def svg(path, title, curves, marks):
 
 
 def plot(runs, scale, folder):
-    reference = of_rule(runs, scale, "scratch", "100")
-    rules = {rule for rule, _ in methods_of(runs, scale)} - {"scratch"}
-    for rule in sorted(rules):
-        curves, marks = [("scratch", mean_curve(reference))] if reference else [], []
-        for method in ("grown", "copy", "stack", "none"):
-            mine = of_rule(runs, scale, rule, method)
-            if mine:
-                curves.append((method, mean_curve(mine)))
-                one = next(iter(mine.values()))
-                marks = [flops_until(one, one["at"])]
-        svg(os.path.join(folder, f"{scale}-{rule}.svg"), f"{rule}, {scale}", curves, marks)
+    """One picture a rule, of the seeds that all of its methods have."""
+    for rule in sorted({rule for rule, _ in methods_of(runs, scale)} - {"scratch"}):
+        lines_of = {"scratch": of_rule(runs, scale, "scratch", "100")}
+        lines_of.update((m, of_rule(runs, scale, rule, m)) for m in ("grown", "copy", "stack", "none"))
+        lines_of = {method: mine for method, mine in lines_of.items() if mine}
+        seeds = set.intersection(*(set(mine) for mine in lines_of.values()))
+        if not seeds or "grown" not in lines_of:
+            continue
+        curves = [(method, mean_curve({seed: mine[seed] for seed in seeds}))
+                  for method, mine in lines_of.items()]
+        one = lines_of["grown"][min(seeds)]
+        title = f"{rule}, {scale}, seeds {', '.join(str(x) for x in sorted(seeds))}"
+        svg(os.path.join(folder, f"{scale}-{rule}.svg"), title, curves, [flops_until(one, one["at"])])
 
 
 def main():
