@@ -18,7 +18,6 @@ results=$here/docs/results/growth
 baselines=$here/bench/grow_baselines.py
 jobs_at_once=${JOBS:-2}
 batch=(--batch 4 --context 256 --precision bf16 --threads 1)
-per_step=1024
 watched=200 # steps behind the growth that are looked at one by one
 mkdir -p "$folder" "$results"
 [ -d "$corpus" ] || "$here/scripts/get-text.sh" large "$corpus"

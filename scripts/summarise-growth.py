@@ -153,15 +153,16 @@ def print_finals(runs, scale):
         factors = [w / f for w, f in worths if w is not None]
         one = next(iter(mine.values()))
         scratch = rule == "scratch"
-        rows.append((rule, f"{method} %" if scratch else method, len(mine),
+        rows.append((rule, f"{method} %" if scratch else method,
                      f"{one['params'][0]:,}" if not scratch else "-", f"{one['tokens'] / 1e6:.2f}",
                      f"{total_flops(one) / 1e12:.2f}",
-                     spread(run["bits_per_byte"] for run in mine.values()),
+                     *(f"{mine[seed]['bits_per_byte']:.4f}" if seed in mine else "-"
+                       for seed in (1, 2, 3)),
                      "-" if scratch else spread(gaps, "{:+.4f}"),
                      "-" if scratch else
                      f"{statistics.fmean(factors):.2f} ({len(factors)} of {len(worths)})"
                      if factors else "outside"))
-    table(("rule", "method", "seeds", "parameters before", "tokens (M)", "TFLOPs", "bits per byte",
+    table(("rule", "method", "parameters before", "tokens (M)", "TFLOPs", "seed 1", "seed 2", "seed 3",
            "against scratch", "worth"), rows)
 
 
@@ -215,8 +216,8 @@ def print_search(folder):
 
 # ---- plots ----
 
-COLOURS = {"scratch": "#666666", "none": "#2ca02c", "drawn": "#9467bd", "grown": "#1f77b4",
-           "copy": "#d62728", "stack": "#d62728"}
+COLOURS = {"scratch": "#666666", "none": "#2ca02c", "grown": "#1f77b4", "copy": "#d62728",
+           "stack": "#d62728"}
 
 
 def mean_curve(runs):
@@ -265,17 +266,19 @@ def svg(path, title, curves, marks):
 
 
 def plot(runs, scale, folder):
-    reference = of_rule(runs, scale, "scratch", "100")
-    rules = {rule for rule, _ in methods_of(runs, scale)} - {"scratch"}
-    for rule in sorted(rules):
-        curves, marks = [("scratch", mean_curve(reference))] if reference else [], []
-        for method in ("grown", "copy", "stack", "none"):
-            mine = of_rule(runs, scale, rule, method)
-            if mine:
-                curves.append((method, mean_curve(mine)))
-                one = next(iter(mine.values()))
-                marks = [flops_until(one, one["at"])]
-        svg(os.path.join(folder, f"{scale}-{rule}.svg"), f"{rule}, {scale}", curves, marks)
+    """One picture a rule, of the seeds that all of its methods have."""
+    for rule in sorted({rule for rule, _ in methods_of(runs, scale)} - {"scratch"}):
+        lines_of = {"scratch": of_rule(runs, scale, "scratch", "100")}
+        lines_of.update((m, of_rule(runs, scale, rule, m)) for m in ("grown", "copy", "stack", "none"))
+        lines_of = {method: mine for method, mine in lines_of.items() if mine}
+        seeds = set.intersection(*(set(mine) for mine in lines_of.values()))
+        if not seeds or "grown" not in lines_of:
+            continue
+        curves = [(method, mean_curve({seed: mine[seed] for seed in seeds}))
+                  for method, mine in lines_of.items()]
+        one = lines_of["grown"][min(seeds)]
+        title = f"{rule}, {scale}, seeds {', '.join(str(x) for x in sorted(seeds))}"
+        svg(os.path.join(folder, f"{scale}-{rule}.svg"), title, curves, [flops_until(one, one["at"])])
 
 
 def main():
