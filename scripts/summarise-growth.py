@@ -13,6 +13,8 @@ import os
 import statistics
 import sys
 
+from results import table
+
 WATCHED = 200  # steps before and behind growth that are compared one by one
 
 
@@ -117,14 +119,6 @@ def worth(runs, scale, seed, bits):
 
 
 # ---- tables ----
-
-def table(head, rows):
-    print("| " + " | ".join(head) + " |")
-    print("| " + " | ".join("---" for _ in head) + " |")
-    for row in rows:
-        print("| " + " | ".join(str(x) for x in row) + " |")
-    print()
-
 
 def spread(values, form="{:.4f}"):
     values = list(values)

@@ -3,11 +3,13 @@
 
     scripts/summarise-mad.py [FOLDER]
 """
-import json
 import os
 import sys
 
 import numpy as np
+
+import results
+from results import table
 
 FOLDER = sys.argv[1] if len(sys.argv) > 1 else os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "..", "docs", "results", "mad")
@@ -27,19 +29,7 @@ RESAMPLES = 10000
 
 
 def read(name):
-    path = os.path.join(FOLDER, name)
-    if not os.path.exists(path):
-        return None
-    with open(path) as f:
-        return [json.loads(x) for x in f] if name.endswith(".jsonl") else json.load(f)
-
-
-def table(head, rows):
-    print("| " + " | ".join(head) + " |")
-    print("| " + " | ".join("---" for _ in head) + " |")
-    for row in rows:
-        print("| " + " | ".join(str(x) for x in row) + " |")
-    print()
+    return results.read(FOLDER, name)
 
 
 def ranks(x):

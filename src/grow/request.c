@@ -3,7 +3,7 @@
 #include "grow/request.h"
 
 #include "base/memory.h"
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,10 +71,12 @@ sartor_status sr_growth_request_set(sartor_context *ctx, sr_growth_request *r, c
     if (strcmp(name, "livs") == 0) return set_text(ctx, &r->livs, value);
     if (strcmp(name, "to") == 0) return set_text(ctx, &r->to, value);
     if (strcmp(name, "rotation") == 0) return set_rotation(ctx, r, value);
-    return sr_fail(ctx, SARTOR_INVALID,
-                   "nothing that grows is called '%.40s'; there are width, ff, heads, kv-heads, "
-                   "key, value, state, taps, channels, rank, features, mix, livs",
-                   name);
+    char names[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s, ", sizes[i].name);
+    return sr_fail(ctx, SARTOR_INVALID, "nothing that grows is called '%.40s'; there are %slivs",
+                   name, names);
 }
 
 static sartor_status set_item(sartor_context *ctx, sr_growth_request *r, char *item) {

@@ -17,15 +17,8 @@ enum { SHARED_K, SHARED_V }; /* in the order of sr_family_features() */
 
 static sartor_status sizes(sartor_context *ctx, const sr_class *class_, const sr_sizes *model,
                            sr_unit_sizes *unit) {
-    const int64_t n = sr_state_head_dim(model);
-    unit->axis[SR_AXIS_HEAD] = model->width / n;
-    unit->axis[SR_AXIS_KEY] = unit->axis[SR_AXIS_VALUE] = unit->divisor = n;
     unit->axis[SR_AXIS_TAP] = SR_SCAN_TAPS;
-    if (model->width % n == 0) return SARTOR_OK;
-    return sr_fail(ctx, SARTOR_INVALID,
-                   "%s has heads of twice the head dim: width %" PRId64
-                   " is not a multiple of %" PRId64,
-                   class_->name, model->width, n);
+    return sr_size_state_heads(ctx, class_, model, unit);
 }
 
 static sr_axis head_axis(const sr_declare *d, sr_axis_role role) {

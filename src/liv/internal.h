@@ -90,6 +90,11 @@ static inline sr_axis sr_unit_axis(const sr_unit *unit, sr_axis_kind kind, sr_ax
 
 /* The residual stream as what a weight reads. */
 sr_axis sr_model_axis(const sr_declare *d);
+/* Heads of matrix states with a norm of their own, twice as wide as those of attention: sets heads,
+ * keys, values and the norm's divisor. SARTOR_INVALID where they do not fill the width. */
+sartor_status sr_size_state_heads(sartor_context *ctx, const sr_class *class_,
+                                  const sr_sizes *model, sr_unit_sizes *unit);
+
 /* Taps of a short depthwise convolution, one filter for each coordinate of the axes given. */
 sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature, int axes,
                               const sr_axis *channels);

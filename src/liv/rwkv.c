@@ -39,16 +39,9 @@ static const struct {
 
 static sartor_status sizes(sartor_context *ctx, const sr_class *class_, const sr_sizes *model,
                            sr_unit_sizes *unit) {
-    const int64_t n = sr_state_head_dim(model);
-    unit->axis[SR_AXIS_HEAD] = model->width / n;
-    unit->axis[SR_AXIS_KEY] = unit->axis[SR_AXIS_VALUE] = unit->divisor = n;
     unit->axis[SR_AXIS_MIX] = SR_RWKV_MIX_RANK;
     unit->axis[SR_AXIS_RANK] = SR_RWKV_DECAY_RANK;
-    if (model->width % n == 0) return SARTOR_OK;
-    return sr_fail(ctx, SARTOR_INVALID,
-                   "%s has heads of twice the head dim: width %" PRId64
-                   " is not a multiple of %" PRId64,
-                   class_->name, model->width, n);
+    return sr_size_state_heads(ctx, class_, model, unit);
 }
 
 /* The matrices D_i are neighbours: they make one product. They begin at zero, so that the shares

@@ -63,6 +63,18 @@ static sartor_status memoryless_sizes(sartor_context *ctx, const sr_class *class
     return SARTOR_OK;
 }
 
+sartor_status sr_size_state_heads(sartor_context *ctx, const sr_class *class_,
+                                  const sr_sizes *model, sr_unit_sizes *unit) {
+    const int64_t n = sr_state_head_dim(model);
+    unit->axis[SR_AXIS_HEAD] = model->width / n;
+    unit->axis[SR_AXIS_KEY] = unit->axis[SR_AXIS_VALUE] = unit->divisor = n;
+    if (model->width % n == 0) return SARTOR_OK;
+    return sr_fail(ctx, SARTOR_INVALID,
+                   "%s has heads of twice the head dim: width %" PRId64
+                   " is not a multiple of %" PRId64,
+                   class_->name, model->width, n);
+}
+
 static sartor_status declare_any(sr_declare *d, sr_slot slot, const char *name, int feature,
                                  sr_init init, bool decay, bool vector, int axes,
                                  const sr_axis *axis) {
