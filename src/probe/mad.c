@@ -44,6 +44,8 @@ typedef struct making {
     int64_t memory;
     char *path; /* of the study */
     sr_study *study;
+    int64_t *job; /* ids of what is asked for and not finished */
+    int jobs;
 } making;
 
 static void release(making *m) {
@@ -55,6 +57,7 @@ static void release(making *m) {
     free(m->flops);
     free(m->suite);
     free(m->path);
+    free(m->job);
 }
 
 /* ---- what is asked for ---- */
@@ -211,6 +214,16 @@ sartor_status sartor_mad_plan(sartor_context *ctx, const sartor_mad_options *o, 
 
 /* ---- making the study ---- */
 
+static sartor_status is_open(making *m, int64_t job, bool *open) {
+    sr_query rows;
+    SR_TRY(sr_sql(m->ctx, m->study, &rows,
+                  "SELECT state IN ('waiting', 'running') FROM job"
+                  " WHERE id = ?",
+                  "i", job));
+    *open = sr_next(&rows) && sr_int(&rows, 0) != 0;
+    return sr_done(&rows);
+}
+
 static sartor_status add_jobs(making *m, int arch, int setting) {
     const sr_mad_suite *s = m->suite;
     char text[SR_MAD_SETTING_TEXT];
@@ -223,7 +236,11 @@ static sartor_status add_jobs(making *m, int arch, int setting) {
                                 .learning_rate = s->rate[k / s->decays],
                                 .weight_decay = s->decay[k % s->decays],
                                 .epochs = s->epochs[setting]};
-        SR_TRY(sr_mad_job_add(m->ctx, m->study, &job, m->flops[arch * s->settings + setting]));
+        int64_t id;
+        bool open;
+        SR_TRY(sr_mad_job_add(m->ctx, m->study, &job, m->flops[arch * s->settings + setting], &id));
+        SR_TRY(is_open(m, id, &open));
+        if (open) m->job[m->jobs++] = id;
     }
     return SARTOR_OK;
 }
@@ -231,6 +248,9 @@ static sartor_status add_jobs(making *m, int arch, int setting) {
 static sartor_status put_all(making *m) {
     SR_TRY(sr_local_facts_put(m->ctx, m->study, m->options->lease));
     if (m->options->data != NULL) SR_TRY(sr_mad_data_put(m->ctx, m->study, m->options->data));
+    const sr_mad_suite *s = m->suite;
+    SR_TRY(sr_alloc(m->ctx, (size_t)(m->n_archs * s->settings * s->rates * s->decays),
+                    sizeof *m->job, "runs", (void **)&m->job));
     for (int i = 0; i < m->n_archs; i++)
         for (int k = 0; k < m->suite->settings; k++) SR_TRY(add_jobs(m, i, k));
     return SARTOR_OK;
@@ -270,18 +290,22 @@ static sartor_status make_study(making *m) {
 
 /* ---- the call ---- */
 
+/* A study may hold suites that others asked for, or that were stopped: they are not waited for. */
 static sartor_status supervise(making *m) {
     const sartor_mad_options *o = m->options;
-    sr_job_counts c;
-    SR_TRY(sr_job_count(m->ctx, m->study, NULL, &c));
     sr_study_close(&m->study);
-    if (c.waiting + c.running == 0) return SARTOR_OK; /* no worker is started for a look */
-    return sr_supervise_jobs(
-        m->ctx,
-        &(sr_local_options){.study = m->path,
-                            .program = o->program,
-                            .workers = sr_local_workers(o->workers, o->threads)},
-        o->progress, o->progress_user);
+    if (m->jobs == 0) return SARTOR_OK; /* no worker is started for a look */
+    char *jobs = sr_job_set_print(m->job, m->jobs);
+    if (jobs == NULL) return sr_no_memory(m->ctx);
+    sartor_status status =
+        sr_supervise_jobs(m->ctx,
+                          &(sr_local_options){.study = m->path,
+                                              .program = o->program,
+                                              .workers = sr_local_workers(o->workers, o->threads),
+                                              .jobs = jobs},
+                          o->progress, o->progress_user);
+    free(jobs);
+    return status;
 }
 
 /* A failed run is no failed suite, but nobody should have to look for it. */

@@ -160,7 +160,7 @@ static sartor_status make_study(making *m) {
 /* Whether nothing is left to do: no worker is started for a look. */
 static sartor_status is_complete(making *m, bool *complete) {
     sr_job_counts c;
-    SR_TRY(sr_job_count(m->ctx, m->study, NULL, &c));
+    SR_TRY(sr_job_count(m->ctx, m->study, NULL, sr_all_jobs, &c));
     *complete = c.waiting + c.running == 0;
     return SARTOR_OK;
 }
