@@ -62,15 +62,17 @@ static void release(making *m) {
 
 /* ---- what is asked for ---- */
 
+/* A setting of files has as many examples as they have. */
 static sartor_status plan_data(making *m) {
     const sartor_mad_options *o = m->options;
+    sr_mad_setting *setting = &m->suite->setting[0];
     if (o->data == NULL) return SARTOR_OK;
     if (m->suite->settings != 1)
         return sr_fail(m->ctx, SARTOR_INVALID,
                        "data from files needs one setting that says what they are: --suite "
                        "recall:vocab=32,length=128");
-    SR_TRY(sr_mad_read(m->ctx, o->data, m->suite->setting[0].vocab, &m->data));
-    const int64_t length = sr_mad_network_length(&m->suite->setting[0]);
+    SR_TRY(sr_mad_read(m->ctx, o->data, setting->vocab, &m->data));
+    const int64_t length = sr_mad_network_length(setting);
     if (m->data.part[SR_MAD_TRAIN].length != length)
         return sr_fail(m->ctx, SARTOR_INVALID,
                        "%s: its sequences have %" PRId64 " tokens, those of the setting %" PRId64,
@@ -78,15 +80,12 @@ static sartor_status plan_data(making *m) {
     if (o->protocol == SARTOR_MAD_PAPER && m->data.part[SR_MAD_VALIDATION].rows == 0)
         return sr_fail(m->ctx, SARTOR_INVALID,
                        "%s: has no validation set, which the protocol paper decides by", o->data);
-    return SARTOR_OK;
+    setting->train = m->data.part[SR_MAD_TRAIN].rows;
+    setting->test = m->data.part[SR_MAD_TEST].rows;
+    sartor_status status = sr_mad_setting_check(m->ctx, setting);
+    return status == SARTOR_OK ? status : sr_fail_in(m->ctx, status, "%s", o->data);
 }
 
-static int64_t examples(const making *m, const sr_mad_setting *setting) {
-    return m->options->data != NULL ? m->data.part[SR_MAD_TRAIN].rows : setting->train;
-}
-static int64_t scored_examples(const making *m, const sr_mad_setting *setting) {
-    return m->options->data != NULL ? m->data.part[SR_MAD_TEST].rows : setting->test;
-}
 /* Of one run: three forward passes a step, and one for every scored example. */
 static sartor_status plan_run(making *m, const sr_genome *genome, int number, double *flops) {
     const sr_mad_setting *setting = &m->suite->setting[number];
@@ -105,7 +104,7 @@ static sartor_status plan_run(making *m, const sr_genome *genome, int number, do
     SR_TRY(status);
     if (bytes > m->memory) m->memory = bytes;
     *flops = cost.flops_per_token * (double)(sizes.context * m->suite->epochs[number]) *
-             (3 * (double)examples(m, setting) + (double)scored_examples(m, setting));
+             (3 * (double)setting->train + (double)setting->test);
     return SARTOR_OK;
 }
 
@@ -173,7 +172,7 @@ static sartor_status choose_path(making *m) {
 
 static json_t *setting_json(const making *m, int number) {
     const sr_mad_setting *s = &m->suite->setting[number];
-    const int64_t epochs = m->suite->epochs[number], n = examples(m, s);
+    const int64_t epochs = m->suite->epochs[number], n = s->train;
     char text[SR_MAD_SETTING_TEXT];
     sr_mad_setting_print(s, text);
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "task", sr_mad_task_name(s->task),
