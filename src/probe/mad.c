@@ -44,8 +44,9 @@ typedef struct making {
     int64_t memory;
     char *path; /* of the study */
     sr_study *study;
-    int64_t *job; /* ids of what is asked for and not finished */
-    int jobs;
+    int64_t *job; /* ids of what is asked for */
+    int n_jobs;
+    char *jobs, *spans; /* as text (job_set.h) */
 } making;
 
 static void release(making *m) {
@@ -58,6 +59,8 @@ static void release(making *m) {
     free(m->suite);
     free(m->path);
     free(m->job);
+    free(m->jobs);
+    free(m->spans);
 }
 
 /* ---- what is asked for ---- */
@@ -213,16 +216,6 @@ sartor_status sartor_mad_plan(sartor_context *ctx, const sartor_mad_options *o, 
 
 /* ---- making the study ---- */
 
-static sartor_status is_open(making *m, int64_t job, bool *open) {
-    sr_query rows;
-    SR_TRY(sr_sql(m->ctx, m->study, &rows,
-                  "SELECT state IN ('waiting', 'running') FROM job"
-                  " WHERE id = ?",
-                  "i", job));
-    *open = sr_next(&rows) && sr_int(&rows, 0) != 0;
-    return sr_done(&rows);
-}
-
 static sartor_status add_jobs(making *m, int arch, int setting) {
     const sr_mad_suite *s = m->suite;
     char text[SR_MAD_SETTING_TEXT];
@@ -235,11 +228,8 @@ static sartor_status add_jobs(making *m, int arch, int setting) {
                                 .learning_rate = s->rate[k / s->decays],
                                 .weight_decay = s->decay[k % s->decays],
                                 .epochs = s->epochs[setting]};
-        int64_t id;
-        bool open;
-        SR_TRY(sr_mad_job_add(m->ctx, m->study, &job, m->flops[arch * s->settings + setting], &id));
-        SR_TRY(is_open(m, id, &open));
-        if (open) m->job[m->jobs++] = id;
+        SR_TRY(sr_mad_job_add(m->ctx, m->study, &job, m->flops[arch * s->settings + setting],
+                              &m->job[m->n_jobs++]));
     }
     return SARTOR_OK;
 }
@@ -252,7 +242,9 @@ static sartor_status put_all(making *m) {
                     sizeof *m->job, "runs", (void **)&m->job));
     for (int i = 0; i < m->n_archs; i++)
         for (int k = 0; k < m->suite->settings; k++) SR_TRY(add_jobs(m, i, k));
-    return SARTOR_OK;
+    m->jobs = sr_job_set_print(m->job, m->n_jobs);
+    if (m->jobs == NULL) return sr_no_memory(m->ctx);
+    return sr_job_set_parse(m->ctx, m->jobs, &m->spans);
 }
 
 static sartor_status make_folder_of(sartor_context *ctx, const char *path) {
@@ -292,28 +284,26 @@ static sartor_status make_study(making *m) {
 /* A study may hold suites that others asked for, or that were stopped: they are not waited for. */
 static sartor_status supervise(making *m) {
     const sartor_mad_options *o = m->options;
+    sr_job_counts c;
+    SR_TRY(sr_job_count(m->ctx, m->study, NULL, (sr_job_set){m->spans}, &c));
     sr_study_close(&m->study);
-    if (m->jobs == 0) return SARTOR_OK; /* no worker is started for a look */
-    char *jobs = sr_job_set_print(m->job, m->jobs);
-    if (jobs == NULL) return sr_no_memory(m->ctx);
-    sartor_status status =
-        sr_supervise_jobs(m->ctx,
-                          &(sr_local_options){.study = m->path,
-                                              .program = o->program,
-                                              .workers = sr_local_workers(o->workers, o->threads),
-                                              .jobs = jobs},
-                          o->progress, o->progress_user);
-    free(jobs);
-    return status;
+    if (c.waiting + c.running == 0) return SARTOR_OK; /* no worker is started for a look */
+    return sr_supervise_jobs(
+        m->ctx,
+        &(sr_local_options){.study = m->path,
+                            .program = o->program,
+                            .workers = sr_local_workers(o->workers, o->threads),
+                            .jobs = m->jobs},
+        o->progress, o->progress_user);
 }
 
 /* A failed run is no failed suite, but nobody should have to look for it. */
 static sartor_status warn_of_failures(making *m) {
     sr_query rows;
     SR_TRY(sr_sql(m->ctx, m->study, &rows,
-                  "SELECT count(*), min(reason) FROM job WHERE kind = '" SR_KIND_MAD
-                  "' AND state = 'failed'",
-                  ""));
+                  "SELECT count(*), min(reason) FROM job WHERE " SR_IN_JOB_SET
+                  " AND state = 'failed'",
+                  "s", m->spans));
     if (sr_next(&rows) && sr_int(&rows, 0) > 0)
         sr_log(m->ctx, "%" PRId64 " run%s failed: %s", sr_int(&rows, 0),
                sr_int(&rows, 0) == 1 ? "" : "s", sr_text(&rows, 1));
