@@ -140,7 +140,7 @@ static void test_refused_plans(void **state) {
     CASE("width 16 is given twice", o.widths = widths; o.n_widths = 3);
     CASE("at width 24", o.widths = odd; o.n_widths = 3);
     CASE("width is 1048576", o.widths = wide; o.n_widths = 3);
-    CASE("only 2 of its sizes", o.widths = two; o.n_widths = 2);
+    CASE("2 widths are given, and a parabola takes 3", o.widths = two; o.n_widths = 2);
     CASE("points is 2", o.points = 2);
     CASE("frobnicate", o.archs = &unknown);
     CASE("beyond all memory", o.sizes.head_dim = 60000);
