@@ -111,10 +111,38 @@ static sartor_status plan_run(making *m, const sr_genome *genome, int number, do
     return SARTOR_OK;
 }
 
-static sartor_status plan_arch(making *m, int i, sr_genome *genome) {
+/* A pattern longer than the suite's models is another one when it is cut: striped models lose their
+ * attention, what a search found its end. */
+static sartor_status tell_if_cut(making *m, const char *arch, const sr_genome *cut,
+                                 sr_genome room[2]) {
+    sr_genome *whole = &room[0], *again = &room[1];
+    SR_TRY(sr_arch_parse(m->ctx, arch, 0, whole));
+    if (whole->n <= cut->n) return SARTOR_OK;
+    const int n = whole->n;
+    *again = *cut;
+    SR_TRY(sr_genome_fit(m->ctx, again, n));
+    sr_genome_canonical(again);
+    sr_genome_canonical(whole);
+    char *texts = malloc(2 * SR_GENOME_TEXT);
+    if (texts == NULL) return sr_no_memory(m->ctx);
+    sr_genome_print(whole, texts);
+    sr_genome_print(again, texts + SR_GENOME_TEXT);
+    if (strcmp(texts, texts + SR_GENOME_TEXT) != 0) {
+        sr_genome_names(cut, texts);
+        sr_log(m->ctx, "%.80s: cut to %d of its %d LIVs, %.200s; --livs %d takes all of it", arch,
+               cut->n, n, texts, n);
+    }
+    free(texts);
+    return SARTOR_OK;
+}
+
+/* `room` for three genomes. */
+static sartor_status plan_arch(making *m, int i, sr_genome room[3]) {
     const sr_mad_suite *s = m->suite;
+    sr_genome *genome = &room[0];
     SR_TRY(sr_arch_parse(m->ctx, m->options->archs[i], m->options->sizes.livs, genome));
     sr_genome_canonical(genome);
+    SR_TRY(tell_if_cut(m, m->options->archs[i], genome, room + 1));
     sr_genome_id(genome, m->id[i]);
     if ((m->genome[i] = malloc(SR_GENOME_TEXT)) == NULL) return sr_no_memory(m->ctx);
     sr_genome_print(genome, m->genome[i]);
@@ -140,11 +168,11 @@ static sartor_status plan(making *m) {
     SR_TRY(sr_alloc(ctx, n, sizeof *m->id, "architectures", (void **)&m->id));
     SR_TRY(sr_alloc(ctx, n * (size_t)m->suite->settings, sizeof *m->flops, "architectures",
                     (void **)&m->flops));
-    sr_genome *genome = malloc(sizeof *genome);
-    if (genome == NULL) return sr_no_memory(ctx);
+    sr_genome *room = malloc(3 * sizeof *room);
+    if (room == NULL) return sr_no_memory(ctx);
     sartor_status status = SARTOR_OK;
-    for (int i = 0; i < o->n_archs && status == SARTOR_OK; i++) status = plan_arch(m, i, genome);
-    free(genome);
+    for (int i = 0; i < o->n_archs && status == SARTOR_OK; i++) status = plan_arch(m, i, room);
+    free(room);
     return status;
 }
 
