@@ -292,7 +292,10 @@ static sartor_status make_study(making *m) {
     bool created;
     SR_TRY(plan(m));
     SR_TRY(choose_path(m));
-    if (m->options->study == NULL) SR_TRY(make_folder_of(ctx, m->path));
+    if (m->options->study == NULL) {
+        SR_TRY(make_folder_of(ctx, m->path));
+        sr_log(ctx, "the runs are kept in %s, which sartor report draws", m->path);
+    }
     json_t *settings = sr_mad_settings_json(&m->settings);
     sartor_status status = settings != NULL
                                ? sr_study_create(ctx, m->path, settings, &m->study, &created)
