@@ -162,7 +162,8 @@ static sr_study *study_of(const sr_scale_settings *s, const sr_scale_runs *runs)
     json_decref(json);
     good(sr_study_begin(ctx, study));
     for (int twice = 0; twice < 2; twice++) /* the second time nothing is new */
-        for (int i = 0; i < runs->n; i++) good(sr_scale_add(ctx, study, &runs->run[i]));
+        for (int64_t i = 0, id; i < runs->n; i++)
+            good(sr_scale_add(ctx, study, &runs->run[i], &id));
     good(sr_study_commit(ctx, study));
     assert_int_equal(number(study, "SELECT count(*) FROM job WHERE kind = 'scale'"), runs->n);
     return study;

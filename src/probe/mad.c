@@ -270,9 +270,7 @@ static sartor_status put_all(making *m) {
                     sizeof *m->job, "runs", (void **)&m->job));
     for (int i = 0; i < m->n_archs; i++)
         for (int k = 0; k < m->suite->settings; k++) SR_TRY(add_jobs(m, i, k));
-    m->jobs = sr_job_set_print(m->job, m->n_jobs);
-    if (m->jobs == NULL) return sr_no_memory(m->ctx);
-    return sr_job_set_parse(m->ctx, m->jobs, &m->spans);
+    return sr_job_set_make(m->ctx, m->job, m->n_jobs, &m->jobs, &m->spans);
 }
 
 static sartor_status make_folder_of(sartor_context *ctx, const char *path) {

@@ -32,6 +32,11 @@ char *sr_job_set_print(int64_t *ids, int n) {
     return text;
 }
 
+sartor_status sr_job_set_make(sartor_context *ctx, int64_t *ids, int n, char **text, char **spans) {
+    *text = sr_job_set_print(ids, n);
+    return *text != NULL ? sr_job_set_parse(ctx, *text, spans) : sr_no_memory(ctx);
+}
+
 static bool take_id(const char **at, int64_t *id) {
     const char *first = *at;
     for (*id = 0; **at >= '0' && **at <= '9'; ++*at)

@@ -21,6 +21,8 @@ static const sr_job_set sr_all_jobs = {0};
 /* Text of `n` ids, at least one, which it sorts; NULL when memory is exhausted. When there are so
  * many gaps that the text would be no argument of a command, the last span closes the rest. */
 char *sr_job_set_print(int64_t *ids, int n);
+/* That and `spans`, both to be freed. */
+sartor_status sr_job_set_make(sartor_context *ctx, int64_t *ids, int n, char **text, char **spans);
 
 /* *spans, to be freed, from text; NULL from NULL. SARTOR_INVALID: is no list of spans. */
 sartor_status sr_job_set_parse(sartor_context *ctx, const char *text, char **spans);
