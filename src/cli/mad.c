@@ -274,8 +274,8 @@ const sr_command sr_command_mad = {
         "is the best run's accuracy, a task's the mean over its settings, the MAD score the mean "
         "over the tasks. The runs are jobs of a study: the same command continues, and asks for "
         "nothing twice.",
-    .examples = "# a ranking in minutes\n"
-                "sartor mad transformer++ hyena Mamba \"GConv-1 GMemless SA-1 GMemless\"\n"
+    .examples = "# a ranking in minutes, of models of the benchmark\n"
+                "sartor mad \"MHA GMemless\" Mamba \"GLA GMemless\" \"Hyena GMemless\"\n"
                 "# the benchmark's models have 4 LIVs; this one is longer\n"
                 "sartor mad striped-mamba --livs 12\n"
                 "# what would the benchmark take?\n"
