@@ -120,7 +120,8 @@ static void test_parse_errors(void **state) {
          "genome: LIV 1: feature-group strategy 3 is not in 1..2, which the family GMemless"},
         {"99999999999999999999999.1.1.1.1", "genome: LIV 1: class "},
         {"SA-9", "genome: 'SA-9' at position 1 is not a LIV class"},
-        {"SA-1 (gmemless)x2", "genome: 'gmemless' at position 7 is not a LIV class"},
+        {"SA-1 (gmemless)x2", "genome: 'gmemless' at position 7 is not a LIV class (sartor list "
+                              "livs); did you mean GMemless?"},
         {"SA-1 SA-1,SA-2", "genome: names list: bad character ',' at position 10"},
         {"(SA-1", "genome: '(' at position 1 is not closed"},
         {"SA-1)x2", "genome: ')' at position 5 closes nothing"},
@@ -601,6 +602,7 @@ static void test_arch(void **state) {
     } texts[] = {{"", "genome: empty"},
                  {"transformer", "'transformer' is no preset (sartor list presets)"},
                  {"no/such/file.txt", "'no/such/file.txt' is no preset"},
+                 {"mamba", "no genome and no file; did you mean Mamba?"},
                  {"2.1.2.1.x", "genome: LIV 1: "},
                  {"99.1.1.1.1", "genome: LIV 1: class 99 is not in the catalogue (1.."},
                  {"SA-1 hyena", "genome: 'hyena' at position 6 is not a LIV class"},

@@ -25,7 +25,7 @@ static int tear_down(void **state) {
 /* The id claimed, 0: none. */
 static int64_t claim(const char *worker, double lease, sr_job *job, sr_claim expected) {
     sr_claim got;
-    good(sr_job_claim(ctx, study, worker, lease, job, &got));
+    good(sr_job_claim(ctx, study, worker, lease, sr_all_jobs, job, &got));
     assert_int_equal(got, expected);
     assert_int_equal(job->id != 0, got == SR_CLAIMED);
     return job->id;
@@ -174,7 +174,7 @@ static void test_absurd_rows(void **state) {
         char sql[120];
         snprintf(sql, sizeof sql, "UPDATE job SET state = 'waiting', attempt = %s", attempts[i]);
         run(sql);
-        sartor_status status = sr_job_claim(ctx, study, "w", 60, &job, &claimed);
+        sartor_status status = sr_job_claim(ctx, study, "w", 60, sr_all_jobs, &job, &claimed);
         if (i < 3) assert_int_equal(status, SARTOR_FORMAT);
         sr_job_release(&job);
     }
@@ -277,6 +277,73 @@ static void test_deaths(void **state) {
     assert_int_equal(job, 0);
 }
 
+/* The first job of a set, or whether the set has open ones. */
+static int64_t claim_of(const char *text, sr_claim expected, sr_job *job) {
+    char *spans;
+    sr_claim got;
+    good(sr_job_set_parse(ctx, text, &spans));
+    good(sr_job_claim(ctx, study, "w", 60, (sr_job_set){spans}, job, &got));
+    free(spans);
+    assert_int_equal(got, expected);
+    return job->id;
+}
+
+static void test_sets(void **state) {
+    (void)state;
+    sr_job first, second, none;
+    int64_t ids[6];
+    for (int i = 0; i < 6; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "j%d", i);
+        ids[i] = add_job(study, name, 10 - i, false);
+        assert_int_equal(ids[i], i + 1);
+    }
+    int64_t alone = add_job(study, "alone", 100, true);
+    assert_int_equal(claim_of("3-4,6", SR_CLAIMED, &first), 3);
+    assert_int_equal(claim_of("3,6", SR_CLAIMED, &second), 6);
+    (void)claim_of("3,6", SR_CLAIM_BUSY, &none); /* own ones run */
+    assert_true(finish(&first, "r", NULL));
+    (void)claim_of("3", SR_CLAIM_NONE, &none); /* whatever others do */
+    (void)claim_of("7", SR_CLAIM_BUSY, &none); /* must wait for 6 */
+    assert_true(finish(&second, "r", NULL));
+    sr_job_release(&first);
+    sr_job_release(&second);
+    assert_int_equal(claim_of("7", SR_CLAIMED, &first), alone);
+    (void)claim_of("3,6", SR_CLAIM_NONE, &none);
+    (void)claim_of("1", SR_CLAIM_BUSY, &none);
+    sr_job_release(&first);
+
+    char *spans;
+    sr_job_counts n;
+    good(sr_job_set_parse(ctx, "2-6", &spans));
+    good(sr_job_count(ctx, study, NULL, (sr_job_set){spans}, &n));
+    assert_true(n.waiting == 3 && n.running == 0 && n.done == 2 && n.failed == 0);
+    free(spans);
+}
+
+static void test_text_of_sets(void **state) {
+    (void)state;
+    int64_t ids[] = {52, 14, 12, 13, 13, 7, INT64_MAX}, far[3000];
+    char *text = sr_job_set_print(ids, 7), *spans;
+    assert_string_equal(text, "7,12-14,52,9223372036854775807");
+    good(sr_job_set_parse(ctx, text, &spans));
+    assert_string_equal(spans, "[[7,7],[12,14],[52,52],[9223372036854775807,9223372036854775807]]");
+    free(spans);
+    free(text);
+    for (int i = 0; i < 3000; i++) far[i] = 10 * i;
+    text = sr_job_set_print(far, 3000);
+    assert_non_null(strstr(text, "9970,9980,9990-29990"));
+    good(sr_job_set_parse(ctx, text, &spans));
+    free(spans);
+    free(text);
+    good(sr_job_set_parse(ctx, NULL, &spans));
+    assert_null(spans);
+    static const char *const wrong[] = {"",      ",",  "1,", ",1", "1,,2", "4-3",
+                                        "1-2-3", "-1", "1-", "a",  "1 2",  "9223372036854775808"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(sr_job_set_parse(ctx, wrong[i], &spans), SARTOR_INVALID);
+}
+
 static void test_counts_and_curves(void **state) {
     (void)state;
     for (int i = 0; i < 6; i++) {
@@ -291,11 +358,11 @@ static void test_counts_and_curves(void **state) {
         sr_job_release(&job);
     }
     sr_job_counts n;
-    good(sr_job_count(ctx, study, "count", &n));
+    good(sr_job_count(ctx, study, "count", sr_all_jobs, &n));
     assert_true(n.waiting == 3 && n.running == 1 && n.done == 1 && n.failed == 1);
-    good(sr_job_count(ctx, study, NULL, &n));
+    good(sr_job_count(ctx, study, NULL, sr_all_jobs, &n));
     assert_true(n.waiting == 3 && n.running == 1 && n.done == 1 && n.failed == 1);
-    good(sr_job_count(ctx, study, "other", &n));
+    good(sr_job_count(ctx, study, "other", sr_all_jobs, &n));
     assert_true(n.waiting + n.running + n.done + n.failed == 0);
 
     good(sr_study_begin(ctx, study));
@@ -333,7 +400,8 @@ static void test_two_processes(void **state) {
         for (;;) {
             sr_job job;
             sr_claim got;
-            if (sr_job_claim(ctx, study, worker, 60, &job, &got) != SARTOR_OK) _exit(1);
+            if (sr_job_claim(ctx, study, worker, 60, sr_all_jobs, &job, &got) != SARTOR_OK)
+                _exit(1);
             if (got == SR_CLAIM_NONE) _exit(0);
             if (got == SR_CLAIM_BUSY) continue;
             bool ours;
@@ -393,7 +461,8 @@ int main(void) {
         TEST(test_add),           TEST(test_order),
         TEST(test_fencing),       TEST(test_absurd_rows),
         TEST(test_give_back),     TEST(test_alone),
-        TEST(test_deaths),        TEST(test_counts_and_curves),
+        TEST(test_deaths),        TEST(test_sets),
+        TEST(test_text_of_sets),  TEST(test_counts_and_curves),
         TEST(test_two_processes), TEST(test_claims_stay_cheap),
     };
     return cmocka_run_group_tests_name("jobs", tests, NULL, NULL);

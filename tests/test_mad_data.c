@@ -355,6 +355,10 @@ static void test_files(void **state) {
     data.part[SR_MAD_VALIDATION].rows = 20;
     sr_mad_data_free(&data);
 
+    int32_t ignored[20 * 15];
+    for (int i = 0; i < 20 * 15; i++) ignored[i] = SR_MAD_IGNORE;
+    assert_int_equal(sr_npy_write(ctx, path_of("test_targets.npy"), 20, 15, ignored), SARTOR_OK);
+    expect_unreadable(16, SARTOR_FORMAT, "test_targets.npy: scores nothing");
     write_table("test_targets.npy", 20, 14);
     expect_unreadable(16, SARTOR_FORMAT,
                       "test_targets.npy: is 20 x 14, and its inputs are 20 x 15");
@@ -369,6 +373,9 @@ static void test_files(void **state) {
                                         "test_targets.npy"};
     for (int i = 0; i < 4; i++) assert_int_equal(unlink(path_of(names[i])), 0);
     expect_unreadable(16, SARTOR_IO, "train_inputs.npy: cannot open");
+    sr_mad_data none;
+    assert_int_equal(sr_mad_read(ctx, "/dev/null", 16, &none), SARTOR_IO);
+    assert_non_null(strstr(sartor_error(ctx), "/dev/null/train_inputs.npy: cannot open"));
 
     char *longest = calloc(1, PATH_MAX);
     assert_non_null(longest);

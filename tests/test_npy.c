@@ -224,13 +224,15 @@ static void test_tokens(void **state) {
     assert_int_equal(sr_npy_tokens(ctx, &npy, 16, -100, out), SARTOR_FORMAT);
     assert_string_equal(
         sartor_error(ctx),
-        "a.npy: row 1, column 0: 18446744073709551516 is not in the vocabulary of 16");
+        "a.npy: row 1, column 0: 18446744073709551516 is not in the vocabulary of 16, "
+        "nor -100 (not scored)");
     npy.is_signed = true;
     assert_int_equal(sr_npy_tokens(ctx, &npy, 17, -100, out), SARTOR_OK);
     assert_int_equal(out[2], -100);
     assert_int_equal(sr_npy_tokens(ctx, &npy, 16, -100, out), SARTOR_FORMAT);
-    assert_string_equal(sartor_error(ctx),
-                        "a.npy: row 1, column 1: 16 is not in the vocabulary of 16");
+    assert_string_equal(
+        sartor_error(ctx),
+        "a.npy: row 1, column 1: 16 is not in the vocabulary of 16, nor -100 (not scored)");
     assert_int_equal(sr_npy_tokens(ctx, &npy, 17, 0, out), SARTOR_FORMAT);
     assert_string_equal(sartor_error(ctx),
                         "a.npy: row 1, column 0: -100 is not in the vocabulary of 17");

@@ -140,7 +140,7 @@ static void test_refused_plans(void **state) {
     CASE("width 16 is given twice", o.widths = widths; o.n_widths = 3);
     CASE("at width 24", o.widths = odd; o.n_widths = 3);
     CASE("width is 1048576", o.widths = wide; o.n_widths = 3);
-    CASE("only 2 of its sizes", o.widths = two; o.n_widths = 2);
+    CASE("2 widths are given, and a parabola takes 3", o.widths = two; o.n_widths = 2);
     CASE("points is 2", o.points = 2);
     CASE("frobnicate", o.archs = &unknown);
     CASE("beyond all memory", o.sizes.head_dim = 60000);
@@ -162,7 +162,8 @@ static sr_study *study_of(const sr_scale_settings *s, const sr_scale_runs *runs)
     json_decref(json);
     good(sr_study_begin(ctx, study));
     for (int twice = 0; twice < 2; twice++) /* the second time nothing is new */
-        for (int i = 0; i < runs->n; i++) good(sr_scale_add(ctx, study, &runs->run[i]));
+        for (int64_t i = 0, id; i < runs->n; i++)
+            good(sr_scale_add(ctx, study, &runs->run[i], &id));
     good(sr_study_commit(ctx, study));
     assert_int_equal(number(study, "SELECT count(*) FROM job WHERE kind = 'scale'"), runs->n);
     return study;

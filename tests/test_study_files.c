@@ -179,7 +179,7 @@ static sartor_status use(const char *path, sr_study_mode mode) {
     sr_job_counts counts;
     sr_query rows;
     SR_TRY(sr_study_open(ctx, path, mode, &study));
-    sartor_status status = sr_job_count(ctx, study, NULL, &counts);
+    sartor_status status = sr_job_count(ctx, study, NULL, sr_all_jobs, &counts);
     if (status == SARTOR_OK)
         status = sr_sql(ctx, study, &rows, "SELECT * FROM job ORDER BY name", "");
     if (status == SARTOR_OK) {
@@ -192,7 +192,7 @@ static sartor_status use(const char *path, sr_study_mode mode) {
     if (status == SARTOR_OK && mode == SR_STUDY_WRITE) {
         sr_job job;
         sr_claim claim;
-        status = sr_job_claim(ctx, study, "w", 60, &job, &claim);
+        status = sr_job_claim(ctx, study, "w", 60, sr_all_jobs, &job, &claim);
         sr_job_release(&job);
     }
     sr_study_close(&study);

@@ -395,7 +395,7 @@ static void assert_all_done(sr_study *study, int n) {
 
 static void count_polls(void *data, sr_study *study) {
     sr_job_counts counts;
-    if (sr_job_count(ctx, study, NULL, &counts) == SARTOR_OK) ++*(int *)data;
+    if (sr_job_count(ctx, study, NULL, sr_all_jobs, &counts) == SARTOR_OK) ++*(int *)data;
 }
 
 static void test_supervised(void **state) {
@@ -577,7 +577,7 @@ static void test_dead_supervisor(void **state) {
     sr_job job;
     sr_claim claim;
     char host[64], sql[512];
-    good(sr_job_claim(ctx, study, "gone~1", 10000, &job, &claim));
+    good(sr_job_claim(ctx, study, "gone~1", 10000, sr_all_jobs, &job, &claim));
     assert_int_equal(claim, SR_CLAIMED);
     sr_job_release(&job);
     assert_int_equal(gethostname(host, sizeof host), 0);

@@ -109,6 +109,7 @@ typedef struct sartor_work_options {
     const char *program; /* as above */
     bool mixed;          /* work although instruction set or libraries differ from the study's */
     bool jobs_only;      /* finish the jobs there are, propose no new candidates */
+    const char *jobs;    /* "12-40,52": do these jobs and no others; NULL: all */
     /* NULL: supervise `workers` processes. Else: be one worker of this name in this process. */
     const char *worker_name;
     sartor_study_progress_fn progress;

@@ -54,7 +54,7 @@ double sr_answer_real(const json_t *object, const char *name) {
 const char *sr_objective_text(const char *name, double value, char text[SR_NUMBER_TEXT]) {
     if (!isfinite(value) || fabs(value) > 1e18)
         snprintf(text, SR_NUMBER_TEXT, "-");
-    else if (strcmp(name, "bpb") == 0)
+    else if (strcmp(name, "bpb") == 0 || strcmp(name, "mad") == 0)
         snprintf(text, SR_NUMBER_TEXT, "%.4f", value);
     else if (strcmp(name, "cache") == 0 || strcmp(name, "memory") == 0)
         sr_short_bytes((int64_t)value, text);

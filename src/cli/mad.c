@@ -215,7 +215,8 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_HEADING("Architectures"),
         SR_ROW(SR_OPTION_ARGUMENTS, NULL, "ARCH", sr_paths, &r.archs,
                "what to probe; may be missing with --write-data"),
-        SR_INT("livs", "N", &r.livs, "LIVs: the architecture is cut or repeated", 1, 1024),
+        SR_INT("livs", "N", &r.livs,
+               "LIVs: the architecture is cut or repeated; 4 are the benchmark's", 1, 1024),
         SR_INT("width", "D", &o.sizes.width, "channels of the residual stream", 1, SR_NO_LIMIT),
         SR_INT("head-dim", "H", &o.sizes.head_dim,
                "channels of an attention head; divides the width", 1, SR_NO_LIMIT),
@@ -224,7 +225,8 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_HEADING("Tasks"),
         SR_TEXT("suite", "S", &o.suite,
                 "quick; full: the benchmark's 66 settings; or one setting: "
-                "recall:vocab=32,train=1600"),
+                "recall:vocab=32,train=1600 (vocab, length, train, test, seed; recalls: "
+                "multi-query, noise, noise-vocab; fuzzy: key-size, value-size; copy: copy)"),
         SR_TEXT("tasks", "LIST", &o.tasks,
                 "of the suite, with commas: recall, fuzzy, noisy, copy, compression, memorization "
                 "(default: all)"),
@@ -272,8 +274,10 @@ const sr_command sr_command_mad = {
         "is the best run's accuracy, a task's the mean over its settings, the MAD score the mean "
         "over the tasks. The runs are jobs of a study: the same command continues, and asks for "
         "nothing twice.",
-    .examples = "# a ranking in minutes\n"
-                "sartor mad transformer++ striped-mamba lfm2\n"
+    .examples = "# a ranking in minutes, of models of the benchmark\n"
+                "sartor mad \"MHA GMemless\" Mamba \"GLA GMemless\" \"Hyena GMemless\"\n"
+                "# the benchmark's models have 4 LIVs; this one is longer\n"
+                "sartor mad striped-mamba --livs 12\n"
                 "# what would the benchmark take?\n"
                 "sartor mad transformer++ --suite full --dry-run\n"
                 "# one task, one setting, as JSON\n"

@@ -103,7 +103,8 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_TEXT("objectives", "LIST", &o.objectives,
                 "what to minimise, with commas: bpb (bits per byte of the validation text), "
                 "params, cache (bytes at the context), flops (per token), memory (bytes while "
-                "decoding), prefill, decode (measured seconds per token)"),
+                "decoding), prefill, decode (measured seconds per token), mad (1 - the score of "
+                "--mad-suite)"),
         SR_CHOICE("algorithm", "nsga2|ga|firefly|random", &algorithm,
                   "how children are made and parents chosen"),
         SR_CHOICE("survival", "elitist|mu+lambda", &survival,

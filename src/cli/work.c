@@ -42,6 +42,8 @@ static int run(const sr_command *self, int argc, char **argv) {
                 "study's: results then depend on who trained what"),
         SR_FLAG("jobs-only", &o.jobs_only,
                 "finish the jobs that are open, and propose no new architectures"),
+        SR_TEXT("jobs", "LIST", &o.jobs,
+                "do these jobs and no others: numbers and spans of them, 12-40,52"),
         SR_TEXT("worker-name", "NAME", &o.worker_name,
                 "run as one worker of this name, without a supervisor: for schedulers such as "
                 "Slurm"),

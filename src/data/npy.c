@@ -192,14 +192,17 @@ static uint64_t bits_at(const sr_npy *npy, int64_t i) {
     return npy->is_signed ? (uint64_t)((int64_t)(x << unused) >> unused) : x;
 }
 
-static sartor_status no_token(sartor_context *ctx, const sr_npy *npy, int64_t i, int64_t vocab) {
+static sartor_status no_token(sartor_context *ctx, const sr_npy *npy, int64_t i, int64_t vocab,
+                              int32_t ignore) {
+    char or [40] = "";
     uint64_t bits = bits_at(npy, i);
     bool negative = npy->is_signed && (int64_t)bits < 0;
+    if (ignore < 0) snprintf(or, sizeof or, ", nor %d (not scored)", (int)ignore);
     return sr_fail(ctx, SARTOR_FORMAT,
                    "%s: row %" PRId64 ", column %" PRId64 ": %s%" PRIu64
-                   " is not in the vocabulary of %" PRId64,
+                   " is not in the vocabulary of %" PRId64 "%s",
                    npy->name, i / npy->columns, i % npy->columns, negative ? "-" : "",
-                   negative ? -bits : bits, vocab);
+                   negative ? -bits : bits, vocab, or);
 }
 
 sartor_status sr_npy_tokens(sartor_context *ctx, const sr_npy *npy, int64_t vocab, int32_t ignore,
@@ -207,7 +210,7 @@ sartor_status sr_npy_tokens(sartor_context *ctx, const sr_npy *npy, int64_t voca
     for (int64_t i = 0, n = npy->rows * npy->columns; i < n; i++) {
         uint64_t bits = bits_at(npy, i);
         bool ignored = ignore < 0 && npy->is_signed && (int64_t)bits == ignore;
-        if (bits >= (uint64_t)vocab && !ignored) return no_token(ctx, npy, i, vocab);
+        if (bits >= (uint64_t)vocab && !ignored) return no_token(ctx, npy, i, vocab, ignore);
         out[i] = (int32_t)bits;
     }
     return SARTOR_OK;

@@ -89,6 +89,7 @@ static bool starts_with_name(const char *text) {
 
 /* Nothing that ARCH may be: says so in words that fit what was probably meant. */
 static sartor_status unknown(sartor_context *ctx, const char *text, int livs, sr_genome *out) {
+    char hint[SR_CLASS_HINT];
     bool one_word = text[strcspn(text, " \t\n\v\f\r()")] == '\0';
     if (!one_word || *text == '\0' || (*text >= '0' && *text <= '9') ||
         strspn(text, "0123456789.-") == strlen(text))
@@ -96,8 +97,8 @@ static sartor_status unknown(sartor_context *ctx, const char *text, int livs, sr
     return sr_fail(
         ctx, SARTOR_INVALID,
         "'%.80s' is no preset (sartor list presets), no LIV class (sartor list livs), no "
-        "genome and no file",
-        text);
+        "genome and no file%s",
+        text, sr_class_hint(text, hint));
 }
 
 sartor_status sr_arch_parse(sartor_context *ctx, const char *arch, int livs, sr_genome *out) {

@@ -103,7 +103,7 @@ static sartor_status parse_integers(sr_cursor *c, sr_genome *g) {
 }
 
 static sartor_status parse_name(sr_cursor *c, int *liv_class) {
-    char name[MAX_NAME + 1], where[MAX_NAME + 40];
+    char name[MAX_NAME + 1], where[MAX_NAME + 40], hint[SR_CLASS_HINT];
     size_t start = c->at, n = 0;
     while (c->at < c->end && is_name(c->text[c->at])) c->at++;
     n = c->at - start;
@@ -114,8 +114,8 @@ static sartor_status parse_name(sr_cursor *c, int *liv_class) {
         const sr_class *class_ = c->at - start > MAX_NAME ? NULL : sr_class_find(name);
         if (class_ == NULL)
             return sr_fail(c->ctx, SARTOR_INVALID,
-                           "genome: '%s' at position %zu is not a LIV class (sartor list livs)",
-                           name, start + 1);
+                           "genome: '%s' at position %zu is not a LIV class (sartor list livs)%s",
+                           name, start + 1, sr_class_hint(name, hint));
         *liv_class = class_->number;
         return SARTOR_OK;
     }

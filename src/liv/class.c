@@ -3,9 +3,12 @@
  * Rows are append-only: a row's number is its place, and genomes on disk depend on it. A code has a
  * plain row exactly when sr_code_check() accepts it (a test goes through all codes), so `op:CODE`
  * always resolves to a class. */
+#define _POSIX_C_SOURCE 200809L
 #include "liv/class.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define SA   SR_FAMILY_SA
 #define REC  SR_FAMILY_REC
@@ -118,6 +121,14 @@ const sr_class *sr_class_find(const char *name) {
     for (int i = 0; i < sr_class_count(); i++)
         if (strcmp(classes[i].name, name) == 0) return &classes[i];
     return NULL;
+}
+
+const char *sr_class_hint(const char *name, char text[SR_CLASS_HINT]) {
+    text[0] = '\0';
+    for (int i = 0; i < sr_class_count() && text[0] == '\0'; i++)
+        if (strcasecmp(classes[i].name, name) == 0)
+            snprintf(text, SR_CLASS_HINT, "; did you mean %s?", classes[i].name);
+    return text;
 }
 
 static bool same_code(sr_code a, sr_code b) {

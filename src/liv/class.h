@@ -50,6 +50,9 @@ enum { SR_PAPER_CLASSES = 17 };
 
 /* By name (case matters), or NULL. */
 const sr_class *sr_class_find(const char *name);
+/* "; did you mean Mamba?" where the name of a class differs in case alone, or "". */
+enum { SR_CLASS_HINT = 80 };
+const char *sr_class_hint(const char *name, char text[SR_CLASS_HINT]);
 /* The plain (not differential) class of a code, or NULL with the reason in the context. */
 const sr_class *sr_class_of_code(sartor_context *ctx, sr_code code);
 /* SARTOR_INVALID with the reason when the builders cannot compose the code. */

@@ -44,6 +44,9 @@ typedef struct making {
     int64_t memory;
     char *path; /* of the study */
     sr_study *study;
+    int64_t *job; /* ids of what is asked for */
+    int n_jobs;
+    char *jobs, *spans; /* as text (job_set.h) */
 } making;
 
 static void release(making *m) {
@@ -55,19 +58,24 @@ static void release(making *m) {
     free(m->flops);
     free(m->suite);
     free(m->path);
+    free(m->job);
+    free(m->jobs);
+    free(m->spans);
 }
 
 /* ---- what is asked for ---- */
 
+/* A setting of files has as many examples as they have. */
 static sartor_status plan_data(making *m) {
     const sartor_mad_options *o = m->options;
+    sr_mad_setting *setting = &m->suite->setting[0];
     if (o->data == NULL) return SARTOR_OK;
     if (m->suite->settings != 1)
         return sr_fail(m->ctx, SARTOR_INVALID,
                        "data from files needs one setting that says what they are: --suite "
                        "recall:vocab=32,length=128");
-    SR_TRY(sr_mad_read(m->ctx, o->data, m->suite->setting[0].vocab, &m->data));
-    const int64_t length = sr_mad_network_length(&m->suite->setting[0]);
+    SR_TRY(sr_mad_read(m->ctx, o->data, setting->vocab, &m->data));
+    const int64_t length = sr_mad_network_length(setting);
     if (m->data.part[SR_MAD_TRAIN].length != length)
         return sr_fail(m->ctx, SARTOR_INVALID,
                        "%s: its sequences have %" PRId64 " tokens, those of the setting %" PRId64,
@@ -75,15 +83,12 @@ static sartor_status plan_data(making *m) {
     if (o->protocol == SARTOR_MAD_PAPER && m->data.part[SR_MAD_VALIDATION].rows == 0)
         return sr_fail(m->ctx, SARTOR_INVALID,
                        "%s: has no validation set, which the protocol paper decides by", o->data);
-    return SARTOR_OK;
+    setting->train = m->data.part[SR_MAD_TRAIN].rows;
+    setting->test = m->data.part[SR_MAD_TEST].rows;
+    sartor_status status = sr_mad_setting_check(m->ctx, setting);
+    return status == SARTOR_OK ? status : sr_fail_in(m->ctx, status, "%s", o->data);
 }
 
-static int64_t examples(const making *m, const sr_mad_setting *setting) {
-    return m->options->data != NULL ? m->data.part[SR_MAD_TRAIN].rows : setting->train;
-}
-static int64_t scored_examples(const making *m, const sr_mad_setting *setting) {
-    return m->options->data != NULL ? m->data.part[SR_MAD_TEST].rows : setting->test;
-}
 /* Of one run: three forward passes a step, and one for every scored example. */
 static sartor_status plan_run(making *m, const sr_genome *genome, int number, double *flops) {
     const sr_mad_setting *setting = &m->suite->setting[number];
@@ -102,14 +107,42 @@ static sartor_status plan_run(making *m, const sr_genome *genome, int number, do
     SR_TRY(status);
     if (bytes > m->memory) m->memory = bytes;
     *flops = cost.flops_per_token * (double)(sizes.context * m->suite->epochs[number]) *
-             (3 * (double)examples(m, setting) + (double)scored_examples(m, setting));
+             (3 * (double)setting->train + (double)setting->test);
     return SARTOR_OK;
 }
 
-static sartor_status plan_arch(making *m, int i, sr_genome *genome) {
+/* A pattern longer than the suite's models is another one when it is cut: striped models lose their
+ * attention, what a search found its end. */
+static sartor_status tell_if_cut(making *m, const char *arch, const sr_genome *cut,
+                                 sr_genome room[2]) {
+    sr_genome *whole = &room[0], *again = &room[1];
+    SR_TRY(sr_arch_parse(m->ctx, arch, 0, whole));
+    if (whole->n <= cut->n) return SARTOR_OK;
+    const int n = whole->n;
+    *again = *cut;
+    SR_TRY(sr_genome_fit(m->ctx, again, n));
+    sr_genome_canonical(again);
+    sr_genome_canonical(whole);
+    char *texts = malloc(2 * SR_GENOME_TEXT);
+    if (texts == NULL) return sr_no_memory(m->ctx);
+    sr_genome_print(whole, texts);
+    sr_genome_print(again, texts + SR_GENOME_TEXT);
+    if (strcmp(texts, texts + SR_GENOME_TEXT) != 0) {
+        sr_genome_names(cut, texts);
+        sr_log(m->ctx, "%.80s: cut to %d of its %d LIVs, %.200s; --livs %d takes all of it", arch,
+               cut->n, n, texts, n);
+    }
+    free(texts);
+    return SARTOR_OK;
+}
+
+/* `room` for three genomes. */
+static sartor_status plan_arch(making *m, int i, sr_genome room[3]) {
     const sr_mad_suite *s = m->suite;
+    sr_genome *genome = &room[0];
     SR_TRY(sr_arch_parse(m->ctx, m->options->archs[i], m->options->sizes.livs, genome));
     sr_genome_canonical(genome);
+    SR_TRY(tell_if_cut(m, m->options->archs[i], genome, room + 1));
     sr_genome_id(genome, m->id[i]);
     if ((m->genome[i] = malloc(SR_GENOME_TEXT)) == NULL) return sr_no_memory(m->ctx);
     sr_genome_print(genome, m->genome[i]);
@@ -135,11 +168,11 @@ static sartor_status plan(making *m) {
     SR_TRY(sr_alloc(ctx, n, sizeof *m->id, "architectures", (void **)&m->id));
     SR_TRY(sr_alloc(ctx, n * (size_t)m->suite->settings, sizeof *m->flops, "architectures",
                     (void **)&m->flops));
-    sr_genome *genome = malloc(sizeof *genome);
-    if (genome == NULL) return sr_no_memory(ctx);
+    sr_genome *room = malloc(3 * sizeof *room);
+    if (room == NULL) return sr_no_memory(ctx);
     sartor_status status = SARTOR_OK;
-    for (int i = 0; i < o->n_archs && status == SARTOR_OK; i++) status = plan_arch(m, i, genome);
-    free(genome);
+    for (int i = 0; i < o->n_archs && status == SARTOR_OK; i++) status = plan_arch(m, i, room);
+    free(room);
     return status;
 }
 
@@ -170,7 +203,7 @@ static sartor_status choose_path(making *m) {
 
 static json_t *setting_json(const making *m, int number) {
     const sr_mad_setting *s = &m->suite->setting[number];
-    const int64_t epochs = m->suite->epochs[number], n = examples(m, s);
+    const int64_t epochs = m->suite->epochs[number], n = s->train;
     char text[SR_MAD_SETTING_TEXT];
     sr_mad_setting_print(s, text);
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "task", sr_mad_task_name(s->task),
@@ -223,7 +256,8 @@ static sartor_status add_jobs(making *m, int arch, int setting) {
                                 .learning_rate = s->rate[k / s->decays],
                                 .weight_decay = s->decay[k % s->decays],
                                 .epochs = s->epochs[setting]};
-        SR_TRY(sr_mad_job_add(m->ctx, m->study, &job, m->flops[arch * s->settings + setting]));
+        SR_TRY(sr_mad_job_add(m->ctx, m->study, &job, m->flops[arch * s->settings + setting],
+                              &m->job[m->n_jobs++]));
     }
     return SARTOR_OK;
 }
@@ -231,9 +265,12 @@ static sartor_status add_jobs(making *m, int arch, int setting) {
 static sartor_status put_all(making *m) {
     SR_TRY(sr_local_facts_put(m->ctx, m->study, m->options->lease));
     if (m->options->data != NULL) SR_TRY(sr_mad_data_put(m->ctx, m->study, m->options->data));
+    const sr_mad_suite *s = m->suite;
+    SR_TRY(sr_alloc(m->ctx, (size_t)(m->n_archs * s->settings * s->rates * s->decays),
+                    sizeof *m->job, "runs", (void **)&m->job));
     for (int i = 0; i < m->n_archs; i++)
         for (int k = 0; k < m->suite->settings; k++) SR_TRY(add_jobs(m, i, k));
-    return SARTOR_OK;
+    return sr_job_set_make(m->ctx, m->job, m->n_jobs, &m->jobs, &m->spans);
 }
 
 static sartor_status make_folder_of(sartor_context *ctx, const char *path) {
@@ -253,7 +290,10 @@ static sartor_status make_study(making *m) {
     bool created;
     SR_TRY(plan(m));
     SR_TRY(choose_path(m));
-    if (m->options->study == NULL) SR_TRY(make_folder_of(ctx, m->path));
+    if (m->options->study == NULL) {
+        SR_TRY(make_folder_of(ctx, m->path));
+        sr_log(ctx, "the runs are kept in %s, which sartor report draws", m->path);
+    }
     json_t *settings = sr_mad_settings_json(&m->settings);
     sartor_status status = settings != NULL
                                ? sr_study_create(ctx, m->path, settings, &m->study, &created)
@@ -270,17 +310,19 @@ static sartor_status make_study(making *m) {
 
 /* ---- the call ---- */
 
+/* A study may hold suites that others asked for, or that were stopped: they are not waited for. */
 static sartor_status supervise(making *m) {
     const sartor_mad_options *o = m->options;
     sr_job_counts c;
-    SR_TRY(sr_job_count(m->ctx, m->study, NULL, &c));
+    SR_TRY(sr_job_count(m->ctx, m->study, NULL, (sr_job_set){m->spans}, &c));
     sr_study_close(&m->study);
     if (c.waiting + c.running == 0) return SARTOR_OK; /* no worker is started for a look */
     return sr_supervise_jobs(
         m->ctx,
         &(sr_local_options){.study = m->path,
                             .program = o->program,
-                            .workers = sr_local_workers(o->workers, o->threads)},
+                            .workers = sr_local_workers(o->workers, o->threads),
+                            .jobs = m->jobs},
         o->progress, o->progress_user);
 }
 
@@ -288,9 +330,9 @@ static sartor_status supervise(making *m) {
 static sartor_status warn_of_failures(making *m) {
     sr_query rows;
     SR_TRY(sr_sql(m->ctx, m->study, &rows,
-                  "SELECT count(*), min(reason) FROM job WHERE kind = '" SR_KIND_MAD
-                  "' AND state = 'failed'",
-                  ""));
+                  "SELECT count(*), min(reason) FROM job WHERE " SR_IN_JOB_SET
+                  " AND state = 'failed'",
+                  "s", m->spans));
     if (sr_next(&rows) && sr_int(&rows, 0) > 0)
         sr_log(m->ctx, "%" PRId64 " run%s failed: %s", sr_int(&rows, 0),
                sr_int(&rows, 0) == 1 ? "" : "s", sr_text(&rows, 1));

@@ -90,9 +90,8 @@ sartor_status sr_mad_data_put(sartor_context *ctx, sr_study *study, const char *
 /* ---- runs ---- */
 
 sartor_status sr_mad_job_add(sartor_context *ctx, sr_study *study, const sr_mad_job *job,
-                             double cost) {
+                             double cost, int64_t *id) {
     char name[SR_HASH_TEXT + SR_MAD_SETTING_TEXT + 120];
-    int64_t id;
     snprintf(name, sizeof name, "%s %s lr %.17g wd %.17g epochs %" PRId64, job->id, job->setting,
              job->learning_rate, job->weight_decay, job->epochs);
     json_t *spec =
@@ -100,7 +99,7 @@ sartor_status sr_mad_job_add(sartor_context *ctx, sr_study *study, const sr_mad_
                   job->genome, "setting", job->setting, "learning_rate", job->learning_rate,
                   "weight_decay", job->weight_decay, "epochs", (json_int_t)job->epochs);
     if (spec == NULL) return sr_fail(ctx, SARTOR_INVALID, "an architecture's name is not in UTF-8");
-    sartor_status status = sr_job_add(ctx, study, SR_KIND_MAD, name, spec, cost, false, &id, NULL);
+    sartor_status status = sr_job_add(ctx, study, SR_KIND_MAD, name, spec, cost, false, id, NULL);
     json_decref(spec);
     return status;
 }

@@ -39,9 +39,9 @@ typedef struct sr_mad_job {
     int64_t epochs;
 } sr_mad_job;
 
-/* Inside a transaction; work that is there stays. `cost` in any unit. */
+/* Inside a transaction; work that is there stays, and *id is its id. `cost` in any unit. */
 sartor_status sr_mad_job_add(sartor_context *ctx, sr_study *study, const sr_mad_job *job,
-                             double cost);
+                             double cost, int64_t *id);
 /* Borrows its strings from `spec`. SARTOR_FORMAT when the study is corrupted. */
 sartor_status sr_mad_job_read(sartor_context *ctx, const sr_study *study, const json_t *spec,
                               sr_mad_job *job);

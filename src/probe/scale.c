@@ -1,6 +1,7 @@
 /* sartor_scale(): making the study, its workers, and the answer. */
 #include "probe/scale.h"
 
+#include "base/memory.h"
 #include "model/cost.h"
 #include "study/local.h"
 #include "study/progress.h"
@@ -30,6 +31,7 @@ typedef struct making {
     sr_scale_settings settings;
     sr_scale_runs runs;
     sr_study *study;
+    char *jobs, *spans; /* the runs asked for (study/job_set.h) */
 } making;
 
 static void release(making *m) {
@@ -37,6 +39,7 @@ static void release(making *m) {
     sr_scale_runs_free(&m->runs);
     sr_source_close(&m->source);
     sr_tokenizer_free(&m->tokenizer);
+    free(m->spans);
 }
 
 /* What would be trained, before anything is written. */
@@ -118,8 +121,14 @@ sartor_status sartor_scale_plan(sartor_context *ctx, const sartor_scale_options 
 static sartor_status put_all(making *m) {
     SR_TRY(sr_study_text_put(m->ctx, m->study, &m->options->text, m->options->tokenizer));
     SR_TRY(sr_local_facts_put(m->ctx, m->study, m->options->lease));
-    for (int i = 0; i < m->runs.n; i++) SR_TRY(sr_scale_add(m->ctx, m->study, &m->runs.run[i]));
-    return SARTOR_OK;
+    int64_t *ids;
+    const int n = m->runs.n;
+    sartor_status status = sr_alloc(m->ctx, (size_t)n, sizeof *ids, "runs", (void **)&ids);
+    for (int i = 0; status == SARTOR_OK && i < n; i++)
+        status = sr_scale_add(m->ctx, m->study, &m->runs.run[i], &ids[i]);
+    if (status == SARTOR_OK) status = sr_job_set_make(m->ctx, ids, n, &m->jobs, &m->spans);
+    free(ids);
+    return status;
 }
 
 /* Repeated text teaches less: laws fitted through such runs bend. */
@@ -157,10 +166,10 @@ static sartor_status make_study(making *m) {
     return SARTOR_OK;
 }
 
-/* Whether nothing is left to do: no worker is started for a look. */
+/* Whether nothing of it is left to do: no worker is started for a look. */
 static sartor_status is_complete(making *m, bool *complete) {
     sr_job_counts c;
-    SR_TRY(sr_job_count(m->ctx, m->study, NULL, &c));
+    SR_TRY(sr_job_count(m->ctx, m->study, NULL, (sr_job_set){m->spans}, &c));
     *complete = c.waiting + c.running == 0;
     return SARTOR_OK;
 }
@@ -194,7 +203,9 @@ sartor_status sartor_scale(sartor_context *ctx, const sartor_scale_options *o, c
             ctx,
             &(sr_local_options){.study = o->study,
                                 .program = o->program,
-                                .workers = sr_local_workers(o->workers, o->threads)},
+                                .workers = sr_local_workers(o->workers, o->threads),
+                                .jobs = m.jobs},
             o->progress, o->progress_user);
+    free(m.jobs);
     return status == SARTOR_OK ? sartor_scale_results(ctx, o->study, json) : status;
 }

@@ -71,7 +71,8 @@ sartor_status sr_scale_settings_read(sartor_context *ctx, const sr_study *study,
                                      sr_scale_settings *settings);
 
 /* Inside a transaction; work that is there stays. */
-sartor_status sr_scale_add(sartor_context *ctx, sr_study *study, const sr_scale_run *run);
+sartor_status sr_scale_add(sartor_context *ctx, sr_study *study, const sr_scale_run *run,
+                           int64_t *id);
 /* Borrows its strings from `spec`. SARTOR_FORMAT when the study is corrupted. */
 sartor_status sr_scale_run_read(sartor_context *ctx, const sr_study *study, const json_t *spec,
                                 sr_scale_run *run);

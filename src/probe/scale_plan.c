@@ -299,6 +299,11 @@ static sartor_status check(sartor_context *ctx, const sartor_scale_options *o) {
                 return sr_fail(ctx, SARTOR_INVALID, "the width %" PRId64 " is given twice",
                                o->widths[i]);
     }
+    if (o->n_widths > 0 && o->n_widths < LEAST_SIZES)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "%d width%s given, and a parabola takes %d or more; those that the study "
+                       "has already are not trained again",
+                       o->n_widths, o->n_widths == 1 ? " is" : "s are", LEAST_SIZES);
     if (o->n_widths == 0 && (o->points < LEAST_SIZES || o->points > 64))
         return sr_fail(ctx, SARTOR_INVALID, "points is %d, expected %d to 64", o->points,
                        LEAST_SIZES);

@@ -87,9 +87,9 @@ sartor_status sr_scale_settings_read(sartor_context *ctx, const sr_study *study,
 
 /* ---- runs ---- */
 
-sartor_status sr_scale_add(sartor_context *ctx, sr_study *study, const sr_scale_run *run) {
+sartor_status sr_scale_add(sartor_context *ctx, sr_study *study, const sr_scale_run *run,
+                           int64_t *id) {
     char name[160];
-    int64_t id;
     snprintf(name, sizeof name, "%s budget %.17g width %" PRId64, run->family, run->budget,
              run->width);
     json_t *spec = json_pack(
@@ -103,7 +103,7 @@ sartor_status sr_scale_add(sartor_context *ctx, sr_study *study, const sr_scale_
     if (spec == NULL) return sr_fail(ctx, SARTOR_INVALID, "an architecture's name is not in UTF-8");
     sartor_status status =
         sr_job_add(ctx, study, SR_KIND_SCALE, name, spec,
-                   3 * run->flops_per_token * (double)run->tokens, false, &id, NULL);
+                   3 * run->flops_per_token * (double)run->tokens, false, id, NULL);
     json_decref(spec);
     return status;
 }

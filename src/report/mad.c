@@ -58,7 +58,7 @@ sartor_status sr_report_mad(sartor_context *ctx, sr_study *study, json_t **data)
     sr_job_counts c;
     const char *path = sr_study_path(study), *slash = strrchr(path, '/');
     char made[SR_REPORT_TIME];
-    SR_TRY(sr_job_count(ctx, study, SR_KIND_MAD, &c));
+    SR_TRY(sr_job_count(ctx, study, SR_KIND_MAD, sr_all_jobs, &c));
     SR_TRY(sr_mad_answer_all(ctx, study, data));
     json_t *head = json_pack("{s:s, s:s, s:s, s:s, s:O, s:{s:I, s:I, s:I, s:I}, s:o}", "purpose",
                              SR_PURPOSE_MAD, "title", slash != NULL ? slash + 1 : path, "made",

@@ -19,7 +19,7 @@ sartor_status sr_report_scale(sartor_context *ctx, sr_study *study, json_t **dat
     sr_job_counts counts;
     const char *path = sr_study_path(study), *slash = strrchr(path, '/');
     char made[SR_REPORT_TIME];
-    SR_TRY(sr_job_count(ctx, study, SR_KIND_SCALE, &counts));
+    SR_TRY(sr_job_count(ctx, study, SR_KIND_SCALE, sr_all_jobs, &counts));
     SR_TRY(sr_scale_answer(ctx, study, true, data));
     json_t *head = json_pack("{s:s, s:s, s:s, s:s, s:O, s:o}", "purpose", SR_PURPOSE_SCALE, "title",
                              slash != NULL ? slash + 1 : path, "made", sr_report_time(made),

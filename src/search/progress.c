@@ -41,7 +41,7 @@ static sartor_status read_all(sartor_context *ctx, sr_study *study, sr_progress_
     p->running = c.running;
     p->failed = c.failed;
     p->waiting = c.waiting;
-    SR_TRY(sr_job_count(ctx, study, NULL, &jobs));
+    SR_TRY(sr_job_count(ctx, study, NULL, sr_all_jobs, &jobs));
     p->jobs_left = jobs.waiting + jobs.running;
     SR_TRY(read_number(ctx, study, "SELECT max(generation) FROM trial", &x));
     p->generation = count(x);
@@ -58,8 +58,8 @@ static sartor_status read_all(sartor_context *ctx, sr_study *study, sr_progress_
                      (g == 0 ? 1 : p->generations - 1);
     if (w->seen != c.done) SR_TRY(read_best(ctx, study, w));
     w->seen = c.done;
-    SR_TRY(sr_progress_running(ctx, study, kind, p));
-    return sr_progress_left(ctx, study, w->workers, p);
+    SR_TRY(sr_progress_running(ctx, study, sr_all_jobs, kind, p));
+    return sr_progress_left(ctx, study, sr_all_jobs, w->workers, p);
 }
 
 void sr_progress_poll(void *user, sr_study *study) {
@@ -69,7 +69,8 @@ void sr_progress_poll(void *user, sr_study *study) {
     if (ctx == NULL) return;
     if (strcmp(sr_study_purpose_name(study), "search") != 0) {
         sartor_study_progress p = {0};
-        if (sr_progress_jobs(ctx, study, w->workers, kind, &p) == SARTOR_OK) w->call(w->user, &p);
+        if (sr_progress_jobs(ctx, study, sr_all_jobs, w->workers, kind, &p) == SARTOR_OK)
+            w->call(w->user, &p);
         sartor_context_destroy(&ctx);
         return;
     }

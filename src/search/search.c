@@ -176,7 +176,7 @@ static sartor_status is_complete(making *m, bool *complete) {
     sr_job_counts c;
     sr_query rows;
     char *exhausted;
-    SR_TRY(sr_job_count(m->ctx, m->study, NULL, &c));
+    SR_TRY(sr_job_count(m->ctx, m->study, NULL, sr_all_jobs, &c));
     SR_TRY(sr_study_get(m->ctx, m->study, SR_FACT_EXHAUSTED, &exhausted));
     int64_t ended = 0, total = 0;
     SR_TRY(sr_sql(m->ctx, m->study, &rows,

@@ -134,8 +134,12 @@ static sartor_status make_suite(sartor_context *ctx, const char *name, sr_mad_su
     return sr_mad_suite_make(ctx, &o, suite);
 }
 
-static sartor_status put_suite(sartor_context *ctx, const char *name, json_t *json) {
+/* Studies that do not probe do not mention it. */
+static sartor_status put_suite(sartor_context *ctx, const char *name, bool probed, json_t *json) {
     sr_mad_suite *suite;
+    if (!probed && name != NULL)
+        return sr_fail(ctx, SARTOR_INVALID, "mad-suite needs mad among the objectives or limits");
+    if (!probed) return SARTOR_OK;
     SR_TRY(sr_alloc(ctx, 1, sizeof *suite, "a suite", (void **)&suite));
     sartor_status status = make_suite(ctx, name, suite);
     free(suite);
@@ -224,7 +228,7 @@ sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_o
     if (status == SARTOR_OK) status = put_evaluator(ctx, o, trained, json);
     if (status == SARTOR_OK) status = put_rungs(ctx, o, trained, json);
     if (status == SARTOR_OK) status = put_scales(ctx, scales, probed, json);
-    if (status == SARTOR_OK && probed) status = put_suite(ctx, o->mad_suite, json);
+    if (status == SARTOR_OK) status = put_suite(ctx, o->mad_suite, probed, json);
     if (status == SARTOR_OK)
         *out = json;
     else

@@ -33,7 +33,8 @@ sartor_status sr_supervise_progress(sartor_context *ctx, const sr_local_options 
     return status;
 }
 
-static sartor_status work(sartor_context *ctx, const sartor_work_options *o, sr_study **study) {
+static sartor_status work(sartor_context *ctx, const sartor_work_options *o, sr_job_set only,
+                          sr_study **study) {
     const sr_study_purpose *purpose;
     void *user = NULL;
     SR_TRY(sr_study_open(ctx, o->study, SR_STUDY_WRITE, study));
@@ -41,14 +42,15 @@ static sartor_status work(sartor_context *ctx, const sartor_work_options *o, sr_
     sartor_status status = purpose->open(ctx, *study, o->jobs_only, &user);
     if (status == SARTOR_OK && !o->mixed) status = sr_machine_check(ctx, *study);
     if (status == SARTOR_OK && o->worker_name != NULL) {
-        status = sr_local_work(ctx, *study, purpose, o->worker_name, user);
+        status = sr_local_work(ctx, *study, purpose, o->worker_name, only, user);
     } else if (status == SARTOR_OK) {
         sr_study_close(study);
         sr_local_options local = {.study = o->study,
                                   .program = o->program,
                                   .workers = o->workers > 0 ? o->workers : 1,
                                   .mixed = o->mixed,
-                                  .jobs_only = o->jobs_only};
+                                  .jobs_only = o->jobs_only,
+                                  .jobs = o->jobs};
         status = sr_supervise_progress(ctx, &local, o->progress, o->progress_user);
     }
     purpose->close(user);
@@ -57,8 +59,11 @@ static sartor_status work(sartor_context *ctx, const sartor_work_options *o, sr_
 
 sartor_status sartor_work(sartor_context *ctx, const sartor_work_options *o) {
     sr_study *study = NULL;
+    char *spans;
     if (o->study == NULL) return sr_fail(ctx, SARTOR_INVALID, "no study is given");
-    sartor_status status = work(ctx, o, &study);
+    SR_TRY(sr_job_set_parse(ctx, o->jobs, &spans));
+    sartor_status status = work(ctx, o, (sr_job_set){spans}, &study);
     sr_study_close(&study);
+    free(spans);
     return status;
 }

@@ -1,6 +1,7 @@
 /* Making a study, and whether an existing one was made with the same settings. */
 #define _GNU_SOURCE
 #include "study/internal.h"
+#include "study/purpose.h"
 #include "study/schema.h"
 #include "study/sql.h"
 
@@ -56,6 +57,7 @@ static sartor_status compare_settings(sartor_context *ctx, const sr_study *study
                                       const json_t *asked) {
     const char *key;
     json_t *value, *wanted = (json_t *)(uintptr_t)asked; /* only read */
+    SR_TRY(sr_study_purpose_check(ctx, study, sr_settings_purpose(asked)));
     json_object_foreach(wanted, key, value) {
         const json_t *stored = json_object_get(study->settings, key);
         if (!same_value(stored, value)) return differ(ctx, study, key, stored, value);

@@ -65,27 +65,34 @@ static sartor_status better(sr_query *rows, double *cost, int64_t *id) {
 
 /* The job to do next, among those that must (not) be alone; *id 0: none. */
 static sartor_status pick(sartor_context *ctx, sr_study *study, bool alone, double now,
-                          int64_t *id) {
+                          sr_job_set only, int64_t *id) {
     sr_query rows;
     double cost = 0;
     *id = 0;
     SR_TRY(sr_sql(ctx, study, &rows,
-                  "SELECT id, cost FROM job WHERE state = 'waiting' AND alone = ?"
-                  " ORDER BY cost DESC, id LIMIT 1",
-                  "i", (int64_t)alone));
+                  "SELECT id, cost FROM job WHERE " SR_IN_JOB_SET
+                  " AND state = 'waiting' AND alone = ? ORDER BY cost DESC, id LIMIT 1",
+                  "si", only.spans, (int64_t)alone));
     SR_TRY(better(&rows, &cost, id));
     SR_TRY(sr_sql(ctx, study, &rows,
-                  "SELECT id, cost FROM job WHERE state = 'running' AND alone = ?"
+                  "SELECT id, cost FROM job WHERE " SR_IN_JOB_SET
+                  " AND state = 'running' AND alone = ?"
                   " AND (lease_until BETWEEN ? AND ?) IS NOT TRUE ORDER BY cost DESC, id LIMIT 1",
-                  "idd", (int64_t)alone, now, now + longest_lease));
+                  "sidd", only.spans, (int64_t)alone, now, now + longest_lease));
     return better(&rows, &cost, id);
 }
 
-static sartor_status choose(sartor_context *ctx, sr_study *study, double now, int64_t *id,
-                            sr_claim *claim) {
+static sartor_status choose(sartor_context *ctx, sr_study *study, double now, sr_job_set only,
+                            int64_t *id, sr_claim *claim) {
     sr_query rows;
     *id = 0;
-    *claim = SR_CLAIM_BUSY;
+    SR_TRY(sr_sql(ctx, study, &rows,
+                  "SELECT EXISTS (SELECT 1 FROM job WHERE " SR_IN_JOB_SET
+                  " AND (state = 'waiting' OR state = 'running'))",
+                  "s", only.spans));
+    *claim = sr_next(&rows) && sr_int(&rows, 0) != 0 ? SR_CLAIM_BUSY : SR_CLAIM_NONE;
+    SR_TRY(sr_done(&rows));
+    if (*claim == SR_CLAIM_NONE) return SARTOR_OK;
     SR_TRY(sr_sql(ctx, study, &rows,
                   "SELECT count(*), max(alone) FROM job WHERE state = 'running'"
                   " AND lease_until BETWEEN ? AND ?",
@@ -94,13 +101,9 @@ static sartor_status choose(sartor_context *ctx, sr_study *study, double now, in
     int64_t live = found ? sr_int(&rows, 0) : 0, alone = found ? sr_int(&rows, 1) : 0;
     SR_TRY(sr_done(&rows));
     if (alone) return SARTOR_OK;
-    SR_TRY(pick(ctx, study, false, now, id));
-    if (*id == 0 && live == 0) SR_TRY(pick(ctx, study, true, now, id));
-    if (*id != 0) {
-        *claim = SR_CLAIMED;
-    } else if (live == 0) {
-        *claim = SR_CLAIM_NONE; /* with nothing running, whatever waits could have been picked */
-    }
+    SR_TRY(pick(ctx, study, false, now, only, id));
+    if (*id == 0 && live == 0) SR_TRY(pick(ctx, study, true, now, only, id));
+    if (*id != 0) *claim = SR_CLAIMED;
     return SARTOR_OK;
 }
 
@@ -156,13 +159,13 @@ static sartor_status read_job(sartor_context *ctx, sr_study *study, int64_t id, 
 }
 
 sartor_status sr_job_claim(sartor_context *ctx, sr_study *study, const char *worker, double lease,
-                           sr_job *job, sr_claim *claim) {
+                           sr_job_set only, sr_job *job, sr_claim *claim) {
     *job = (sr_job){0};
     *claim = SR_CLAIM_NONE;
     SR_TRY(sr_study_begin(ctx, study));
     double now = sr_study_now();
     int64_t id;
-    sartor_status status = choose(ctx, study, now, &id, claim);
+    sartor_status status = choose(ctx, study, now, only, &id, claim);
     if (status == SARTOR_OK && *claim == SR_CLAIMED) {
         status = take(ctx, study, id, worker, now, lease);
         if (status == SARTOR_OK) status = read_job(ctx, study, id, job);
@@ -310,16 +313,20 @@ sartor_status sr_job_take_back(sartor_context *ctx, sr_study *study, const char 
 
 /* ---- the rest ---- */
 
-sartor_status sr_job_count(sartor_context *ctx, sr_study *study, const char *kind,
+sartor_status sr_job_count(sartor_context *ctx, sr_study *study, const char *kind, sr_job_set only,
                            sr_job_counts *counts) {
     *counts = (sr_job_counts){0};
     sr_query rows;
     if (kind != NULL)
         SR_TRY(sr_sql(ctx, study, &rows,
-                      "SELECT state, count(*) FROM job WHERE kind = ? GROUP BY state", "s", kind));
+                      "SELECT state, count(*) FROM job WHERE " SR_IN_JOB_SET
+                      " AND kind = ? GROUP BY state",
+                      "ss", only.spans, kind));
     else
-        SR_TRY(
-            sr_sql(ctx, study, &rows, "SELECT state, count(*) FROM job GROUP BY kind, state", ""));
+        SR_TRY(sr_sql(ctx, study, &rows,
+                      "SELECT state, count(*) FROM job WHERE " SR_IN_JOB_SET
+                      " GROUP BY kind, state",
+                      "s", only.spans));
     while (sr_next(&rows)) {
         const char *state = sr_text(&rows, 0);
         int64_t n = sr_int(&rows, 1);

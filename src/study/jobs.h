@@ -7,6 +7,7 @@
 #ifndef SR_STUDY_JOBS_H
 #define SR_STUDY_JOBS_H
 
+#include "study/job_set.h"
 #include "study/study.h"
 
 typedef struct sr_job {
@@ -28,9 +29,9 @@ typedef enum sr_claim {
     SR_CLAIM_BUSY, /* jobs are open, but others have them or one must be alone: ask again soon */
     SR_CLAIM_NONE  /* no job is open */
 } sr_claim;
-/* A transaction of its own. `lease` in seconds. */
+/* A transaction of its own. `lease` in seconds; `only`: no job but these is looked at. */
 sartor_status sr_job_claim(sartor_context *ctx, sr_study *study, const char *worker, double lease,
-                           sr_job *job, sr_claim *claim);
+                           sr_job_set only, sr_job *job, sr_claim *claim);
 
 /* Extends the lease and stores progress; a transaction of its own. *ours false: the job has moved
  * on, stop working. */
@@ -57,11 +58,11 @@ sartor_status sr_job_crashed(sartor_context *ctx, sr_study *study, const char *w
 sartor_status sr_job_take_back(sartor_context *ctx, sr_study *study, const char *worker,
                                const char *outcome, int64_t *job);
 
-/* How many are in each state, of one kind or (NULL) all. */
+/* How many of `only` are in each state, of one kind or (NULL) all. */
 typedef struct sr_job_counts {
     int64_t waiting, running, done, failed;
 } sr_job_counts;
-sartor_status sr_job_count(sartor_context *ctx, sr_study *study, const char *kind,
+sartor_status sr_job_count(sartor_context *ctx, sr_study *study, const char *kind, sr_job_set only,
                            sr_job_counts *counts);
 
 /* Points of a learning curve, inside a transaction; NaN where not measured. */

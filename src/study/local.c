@@ -73,13 +73,17 @@ sartor_status sr_local_supervise(sartor_context *ctx, const sr_local_options *o)
     /* A name that begins with "-" would be taken for an option. */
     if (*o->study == '-' && asprintf(&plain, "./%s", o->study) < 0) return sr_no_memory(ctx);
     char *own = o->program == NULL ? own_program() : NULL;
-    const char *command[8];
+    const char *command[10];
     int n = 0;
     command[n++] = o->program != NULL ? o->program : own;
     command[n++] = "work";
     command[n++] = plain != NULL ? plain : o->study;
     if (o->mixed) command[n++] = "--mixed";
     if (o->jobs_only) command[n++] = "--jobs-only";
+    if (o->jobs != NULL) {
+        command[n++] = "--jobs";
+        command[n++] = o->jobs;
+    }
     command[n] = NULL;
     sr_supervisor_options options = {.study = o->study,
                                      .command = command,
@@ -96,7 +100,7 @@ sartor_status sr_local_supervise(sartor_context *ctx, const sr_local_options *o)
 }
 
 sartor_status sr_local_work(sartor_context *ctx, sr_study *study, const sr_study_purpose *purpose,
-                            const char *name, void *user) {
+                            const char *name, sr_job_set only, void *user) {
     char machine[SR_MACHINE_TEXT], *lease;
     sr_machine_print(machine);
     SR_TRY(sr_study_get(ctx, study, FACT_LEASE, &lease));
@@ -104,9 +108,10 @@ sartor_status sr_local_work(sartor_context *ctx, sr_study *study, const sr_study
                                  .name = name,
                                  .machine = machine,
                                  .lease = lease != NULL ? strtod(lease, NULL) : 60,
+                                 .only = only,
                                  .kinds = purpose->kinds,
                                  .n_kinds = purpose->n_kinds,
-                                 .advance = purpose->advance,
+                                 .advance = only.spans == NULL ? purpose->advance : NULL,
                                  .user = user};
     free(lease);
     return sr_worker_run(ctx, &options);

@@ -11,16 +11,17 @@ sartor_status sr_local_facts_put(sartor_context *ctx, sr_study *study, double le
  * made the study. */
 sartor_status sr_machine_check(sartor_context *ctx, sr_study *study);
 
-/* Be a worker of this name (NULL: any) until nothing is left to do. `user`: what
- * purpose->open() made. */
+/* Be a worker of this name (NULL: any) until nothing is left to do, or nothing of `only`. `user`:
+ * what purpose->open() made. */
 sartor_status sr_local_work(sartor_context *ctx, sr_study *study, const sr_study_purpose *purpose,
-                            const char *name, void *user);
+                            const char *name, sr_job_set only, void *user);
 
 typedef struct sr_local_options {
     const char *study;
     const char *program; /* the sartor program that workers run; NULL: this process' own */
     int workers;
     bool mixed, jobs_only; /* as in sartor_work_options */
+    const char *jobs;      /* likewise */
     /* About four times a second with a connection for reading; may be NULL. */
     void (*poll)(void *user, sr_study *study);
     void *poll_user;

@@ -2,10 +2,13 @@
 
 #include <string.h>
 
-const char *sr_study_purpose_name(const sr_study *study) {
-    const char *name =
-        json_string_value(json_object_get(sr_study_settings(study), SR_SETTING_PURPOSE));
+const char *sr_settings_purpose(const json_t *settings) {
+    const char *name = json_string_value(json_object_get(settings, SR_SETTING_PURPOSE));
     return name != NULL ? name : "search";
+}
+
+const char *sr_study_purpose_name(const sr_study *study) {
+    return sr_settings_purpose(sr_study_settings(study));
 }
 
 sartor_status sr_study_purpose_check(sartor_context *ctx, const sr_study *study, const char *name) {

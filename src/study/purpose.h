@@ -21,7 +21,8 @@ typedef struct sr_study_purpose {
     sartor_status (*advance)(sartor_context *ctx, sr_study *study, void *user, bool *finished);
 } sr_study_purpose;
 
-/* The name of a study's purpose: "search" where the setting is missing. */
+/* The name of a purpose in settings, or of a study's: "search" where the setting is missing. */
+const char *sr_settings_purpose(const json_t *settings);
 const char *sr_study_purpose_name(const sr_study *study);
 /* SARTOR_INVALID with a line that says what the study is for when that is not `name`. */
 sartor_status sr_study_purpose_check(sartor_context *ctx, const sr_study *study, const char *name);

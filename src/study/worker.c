@@ -180,7 +180,8 @@ static sartor_status work_on(sr_worker *w, const sr_job *job) {
 static sartor_status claim(sr_worker *w, sr_job *job, sr_claim *claimed) {
     sartor_status status;
     do {
-        status = sr_job_claim(w->ctx, w->study, w->name, w->options->lease, job, claimed);
+        status = sr_job_claim(w->ctx, w->study, w->name, w->options->lease, w->options->only, job,
+                              claimed);
     } while (worth_another_try(w, status));
     if (status == SARTOR_OK && *claimed == SR_CLAIMED)
         sr_pulse_start(&w->pulse, job->id, job->attempt);

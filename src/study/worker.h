@@ -31,6 +31,7 @@ typedef struct sr_worker_options {
     const char *name;    /* NULL: host, process and time */
     const char *machine; /* what this machine computes with, for the table of workers */
     double lease;        /* seconds */
+    sr_job_set only;     /* no other jobs are done or waited for */
     const sr_job_kind *kinds;
     int n_kinds;
     /* When no job is open: adds jobs (in a transaction of its own) or sets *finished. Called again

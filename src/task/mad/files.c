@@ -36,7 +36,13 @@ sartor_status sr_mad_write(sartor_context *ctx, const sr_mad_data *data, const c
 
 static bool is_missing(const char *path) {
     struct stat st;
-    return stat(path, &st) != 0 && errno == ENOENT;
+    return stat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+static bool scores_nothing(const sr_mad_set *set) {
+    for (int64_t i = 0, n = set->rows * set->length; i < n; i++)
+        if (set->targets[i] != SR_MAD_IGNORE) return false;
+    return true;
 }
 
 /* Two open files as a set. `length`: that of the parts before; 0: there are none. */
@@ -54,7 +60,11 @@ static sartor_status read_pair(sartor_context *ctx, const sr_npy npy[2], int64_t
                        inputs->name, (long long)inputs->columns, (long long)length);
     SR_TRY(sr_mad_set_alloc(ctx, inputs->rows, inputs->columns, set));
     SR_TRY(sr_npy_tokens(ctx, inputs, vocab, 0, set->inputs));
-    return sr_npy_tokens(ctx, targets, vocab, SR_MAD_IGNORE, set->targets);
+    SR_TRY(sr_npy_tokens(ctx, targets, vocab, SR_MAD_IGNORE, set->targets));
+    if (scores_nothing(set))
+        return sr_fail(ctx, SARTOR_FORMAT, "%s: scores nothing: all its targets are %d",
+                       targets->name, SR_MAD_IGNORE);
+    return SARTOR_OK;
 }
 
 static sartor_status read_part(sartor_context *ctx, const char *folder, int part, char mark,

@@ -107,8 +107,8 @@ sartor_status sr_mad_write(sartor_context *ctx, const sr_mad_data *data, const c
 /* Reads what sr_mad_write() wrote or anyone else has made, of any integer type; also a folder for
  * each part as the benchmark publishes them (train/inputs.npy, train/targets.npy, ...). All parts
  * must have the same length, each pair the same shape and at least one row, inputs lie in
- * 0..vocab-1, and targets there or be SR_MAD_IGNORE. The validation pair may be missing as a whole
- * (0 rows). Release with sr_mad_data_free(). */
+ * 0..vocab-1, and targets there or be SR_MAD_IGNORE, but not all of them. The validation pair may
+ * be missing as a whole (0 rows). Release with sr_mad_data_free(). */
 sartor_status sr_mad_read(sartor_context *ctx, const char *folder, int64_t vocab,
                           sr_mad_data *data);
 
