@@ -227,6 +227,7 @@ static sartor_status shrink_generations(job *j, const sr_growth *g) {
 static sartor_status shrink(job *j, const sr_growth_undo *u, sartor_grow_result *r) {
     sr_model *from = u->from;
     SR_TRY(sr_model_allocate(j->ctx, from));
+    sr_model_init(from, 0); /* a table that no LIV of the larger model turns by is not in it */
     sr_growth_shrink(u->growth, j->model->params, from->params);
     if (j->before.m != NULL) {
         SR_TRY(make_state(j->ctx, from->schema.elements, false, &j->after));
