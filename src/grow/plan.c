@@ -1,5 +1,6 @@
 /* From a request to the larger model: which LIVs, which sizes, which of them are new. */
 #define _GNU_SOURCE
+#include "grow/free_entries.h"
 #include "grow/request.h"
 
 #include "base/memory.h"
@@ -257,9 +258,9 @@ static sartor_status grow_rotation(plan *p, int i, const sr_unit_sizes *old) {
     return SARTOR_OK;
 }
 
-/* A new LIV has the sizes of one in a new model of this width, or of the nearest width that its
- * class can have: a stream that grew need not hold whole heads. */
-static sartor_status size_new(plan *p, int i) {
+/* The sizes of a LIV in a new model of this width, or of the nearest width that its class can have:
+ * a stream that grew need not hold whole heads. */
+static sartor_status size_usual(plan *p, int i) {
     const sr_class *c = sr_class_get(p->genome.liv[i].liv_class);
     const int64_t width = p->sizes.width;
     sr_sizes near = p->sizes;
@@ -276,7 +277,7 @@ static sartor_status size_new(plan *p, int i) {
 
 /* In a larger architecture a LIV has what a new one has there, and keeps what it has more. */
 static sartor_status size_as_new(plan *p, int i, const sr_unit_sizes *old) {
-    SR_TRY(size_new(p, i));
+    SR_TRY(size_usual(p, i));
     sr_unit_sizes *u = &p->unit[i];
     const sr_unit_sizes usual = *u;
     const int64_t *had = old->axis;
@@ -304,6 +305,15 @@ static sartor_status grow_unit(plan *p, int i, bool used[SR_AXIS_KINDS]) {
     return grow_rotation(p, i, &old);
 }
 
+/* A new LIV is as large as the one that it copies has become. */
+static sartor_status size_new(plan *p, int i) {
+    const int alike = sr_unit_alike(p->from, &p->genome, p->origin, i);
+    if (alike < 0) return size_usual(p, i);
+    for (int k = 0; k < p->genome.n; k++)
+        if (p->origin[k].unit == alike) p->unit[i] = p->unit[k];
+    return SARTOR_OK;
+}
+
 static sartor_status grow_width(plan *p) {
     const int64_t old = p->from->sizes.width;
     p->sizes = p->from->sizes;
@@ -319,7 +329,9 @@ static sartor_status make_sizes(plan *p) {
     bool used[SR_AXIS_KINDS] = {[SR_AXIS_MODEL] = true};
     SR_TRY(grow_width(p));
     for (int i = 0; i < p->genome.n; i++)
-        SR_TRY(p->origin[i].unit >= 0 ? grow_unit(p, i, used) : size_new(p, i));
+        if (p->origin[i].unit >= 0) SR_TRY(grow_unit(p, i, used));
+    for (int i = 0; i < p->genome.n; i++)
+        if (p->origin[i].unit < 0) SR_TRY(size_new(p, i));
     for (int k = 0; k < SR_AXIS_KINDS; k++)
         if (p->request->size[k].value > 0 && !used[k])
             return sr_fail(p->ctx, SARTOR_INVALID, "no chosen LIV has an axis '%s'",
