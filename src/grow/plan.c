@@ -75,12 +75,24 @@ static void choose_partners(plan *p) {
     }
 }
 
+/* Without a size that LIVs have of their own a selection would do nothing. */
+static sartor_status selection_is_used(plan *p) {
+    for (int k = 0; k < SR_AXIS_KINDS; k++)
+        if (k != SR_AXIS_MODEL && p->request->size[k].value > 0) return SARTOR_OK;
+    return sr_fail(p->ctx, SARTOR_INVALID,
+                   "at: it chooses LIVs for sizes of their own, and none is to grow");
+}
+
 static sartor_status select_livs(plan *p) {
     const char *at = p->request->at;
     for (int i = 0; i < p->from->genome.n; i++) p->chosen[i] = at == NULL;
+    if (at != NULL) SR_TRY(selection_is_used(p));
     for (const char *item = at; item != NULL && *item != '\0';) {
+        item += strspn(item, " ");
         const size_t n = strcspn(item, ",");
-        SR_TRY(choose(p, item, n));
+        size_t word = n;
+        while (word > 0 && item[word - 1] == ' ') word--;
+        SR_TRY(choose(p, item, word));
         item += n + (item[n] == ',');
     }
     choose_partners(p);
@@ -189,7 +201,7 @@ static int64_t wanted(const plan *p, sr_axis_kind kind, int64_t old) {
 
 static sartor_status no_shrinking(const plan *p, const char *where, sr_axis_kind kind, int64_t old,
                                   int64_t size) {
-    const char *name = kind == SR_AXIS_MODEL ? "width" : sr_axis_name(kind);
+    const char *name = sr_growth_size_name(kind);
     if (size > SR_MAX_WIDTH)
         return sr_fail(p->ctx, SARTOR_INVALID, "%s%s of %" PRId64 ", at most %d", where, name, size,
                        SR_MAX_WIDTH);
@@ -210,7 +222,7 @@ static sartor_status grow_axis(plan *p, int i, sr_axis_kind kind, int64_t size) 
         return sr_fail(p->ctx, SARTOR_INVALID,
                        "LIV %d: %s of %s cannot grow without changing what it computes (%s); "
                        "--approximate grows it all the same",
-                       p->origin[i].unit + 1, sr_axis_name(kind), c->name, why);
+                       p->origin[i].unit + 1, sr_growth_size_name(kind), c->name, why);
     u->axis[kind] = size;
     return SARTOR_OK;
 }
@@ -335,7 +347,7 @@ static sartor_status make_sizes(plan *p) {
     for (int k = 0; k < SR_AXIS_KINDS; k++)
         if (p->request->size[k].value > 0 && !used[k])
             return sr_fail(p->ctx, SARTOR_INVALID, "no chosen LIV has an axis '%s'",
-                           sr_axis_name((sr_axis_kind)k));
+                           sr_growth_size_name((sr_axis_kind)k));
     return SARTOR_OK;
 }
 

@@ -9,6 +9,7 @@
 #include "train/loaded.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <sartor/grow.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,9 @@ static sartor_status compare(job *j, sr_model *from, sr_model *to, bool exact,
     SR_TRY(sr_compare_logits(j->ctx, from, to, tokens, j->options->seed, j->threads, &d));
     SR_TRY(sr_model_cost(j->ctx, from, &before));
     SR_TRY(sr_model_cost(j->ctx, to, &after));
+    if (isnan(d.worst))
+        return sr_fail(j->ctx, SARTOR_NOT_FINITE,
+                       "%s: its logits are not all finite numbers: nothing is written", j->path);
     const bool same = d.worst <= sr_logit_tolerance(&d);
     r->max_abs_logit_difference = d.worst;
     r->largest_logit = d.largest;
