@@ -103,6 +103,8 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_FLAG("undo", &o.undo, "instead: the model as it was, until it has been trained"),
         SR_SEED("seed", "S", &o.seed, "of new weights and of the tokens to compare on"),
         SR_INT("threads", "K", &threads, "threads to use (default: all cores)", 1, 1024),
+        SR_HEADING("Training on from a checkpoint"),
+        SR_NEW_PART_ROWS(o),
         SR_HEADING("Output"),
         SR_FLAG("dry-run", &o.dry_run, "compare and list what is new, write nothing"),
         SR_FLAG("json", &json, "one line of JSON"),

@@ -36,7 +36,9 @@ typedef struct job {
     size_t tokenizer_bytes;
 } job;
 
-void sartor_grow_defaults(sartor_grow_options *o) { *o = (sartor_grow_options){.seed = 0}; }
+void sartor_grow_defaults(sartor_grow_options *o) {
+    *o = (sartor_grow_options){.new_rate = -1, .new_warmup = -1};
+}
 
 void sartor_grow_release(sartor_grow_result *r) {
     free(r->changes);
@@ -74,6 +76,10 @@ static sartor_status read_state(job *j) {
     return sr_model_read_bytes(j->ctx, j->reader, j->model, sr_generation_prefix, s->generation);
 }
 
+static bool says_how_to_train(const sartor_grow_options *o) {
+    return o->new_rate >= 0 || o->new_warmup >= 0 || o->freeze_old;
+}
+
 static sartor_status open_model(job *j) {
     const sartor_grow_options *o = j->options;
     if (o->model == NULL) return sr_fail(j->ctx, SARTOR_INVALID, "no model is given");
@@ -83,7 +89,14 @@ static sartor_status open_model(job *j) {
     SR_TRY(sr_model_path(j->ctx, o->model, &j->path));
     SR_TRY(sr_model_open(j->ctx, j->path, &j->reader, &j->model));
     SR_TRY(sr_model_tokenizer(j->ctx, j->reader, &j->tokenizer, &j->tokenizer_bytes));
-    return read_state(j);
+    SR_TRY(read_state(j));
+    if (j->before.m == NULL && says_how_to_train(o))
+        return sr_fail(
+            j->ctx, SARTOR_INVALID,
+            "%s: how new parts train is kept in checkpoints, and this is a model without "
+            "an optimiser",
+            j->path);
+    return SARTOR_OK;
 }
 
 /* ---- writing ---- */
@@ -179,8 +192,9 @@ static sartor_status fill(job *j, const sr_growth *g) {
     SR_TRY(sr_model_allocate(j->ctx, g->to));
     sr_model_init(g->to, j->options->seed);
     sr_growth_weights(g, j->model->params, g->to->params);
+    const sartor_grow_options *o = j->options;
     if (j->before.m == NULL) return SARTOR_OK;
-    sr_generation born = sr_generation_defaults();
+    sr_generation born = sr_generation_with(o->new_rate, o->new_warmup, o->freeze_old);
     int generation = 0;
     SR_TRY(sr_record_grown(j->ctx, j->path, j->reader, &born, &generation, &j->record));
     SR_TRY(make_state(j->ctx, g->to->schema.elements, true, &j->after));
@@ -248,7 +262,7 @@ static sartor_status shrink(job *j, const sr_growth_undo *u, sartor_grow_result 
 
 static sartor_status undo(job *j, sartor_grow_result *r) {
     sr_growth_undo u;
-    if (j->options->n_items > 0)
+    if (j->options->n_items > 0 || says_how_to_train(j->options))
         return sr_fail(j->ctx, SARTOR_INVALID, "to undo growth and to grow are two calls");
     sartor_status status = sr_growth_note_read(j->ctx, j->reader, j->model, &u);
     if (status != SARTOR_OK) return sr_fail_in(j->ctx, status, "%s", j->path);
