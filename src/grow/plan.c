@@ -317,13 +317,16 @@ static sartor_status grow_unit(plan *p, int i, bool used[SR_AXIS_KINDS]) {
     return grow_rotation(p, i, &old);
 }
 
-/* A new LIV is as large as the one that it copies has become. */
+/* A new LIV is as large as the one that it copies has become, unless that is another class now. */
 static sartor_status size_new(plan *p, int i) {
     const int alike = sr_unit_alike(p->from, &p->genome, p->origin, i);
-    if (alike < 0) return size_usual(p, i);
-    for (int k = 0; k < p->genome.n; k++)
-        if (p->origin[k].unit == alike) p->unit[i] = p->unit[k];
-    return SARTOR_OK;
+    for (int k = 0; alike >= 0 && k < p->genome.n; k++) {
+        if (p->origin[k].unit != alike || p->genome.liv[k].liv_class != p->genome.liv[i].liv_class)
+            continue;
+        p->unit[i] = p->unit[k];
+        return SARTOR_OK;
+    }
+    return size_usual(p, i);
 }
 
 static sartor_status grow_width(plan *p) {
