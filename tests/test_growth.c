@@ -355,6 +355,7 @@ static void test_refusals(void **state) {
         {"ff=64 at=0", "not within"},
         {"livs=XYZ@end", "XYZ"},
         {"livs=SA-1@9", "is no place"},
+        {"livs=1.1.1.1.4-1.1.1.1.4@1", "share nothing"},
         {"livs=SA-1@", "is no place"},
         {"heads=+3 at=3", "cannot become"},
         {"key=6 rotation=spread", "spread to a multiple"},

@@ -101,6 +101,16 @@ static sartor_status select_livs(plan *p) {
 
 /* ---- the genome ---- */
 
+static sartor_status shares_nothing(const plan *p, sr_genome *added) {
+    sr_genome_canonical(added);
+    for (int i = 0; i < added->n; i++)
+        if (added->liv[i].featurizer_strategy != 1 || added->liv[i].group_strategy != 1)
+            return sr_fail(p->ctx, SARTOR_INVALID,
+                           "livs: LIVs that are added share nothing; an architecture to grow into "
+                           "may have some that do");
+    return SARTOR_OK;
+}
+
 /* "CLASSES@POSITION": start, end, or the LIV behind which they stand. */
 static sartor_status insert_livs(plan *p, const char *text) {
     const char *at = strrchr(text, '@');
@@ -121,6 +131,7 @@ static sartor_status insert_livs(plan *p, const char *text) {
         if (*c == ',') *c = ' ';
     sartor_status status = sr_alloc(p->ctx, 1, sizeof *added, "a genome", (void **)&added);
     if (status == SARTOR_OK) status = sr_genome_parse(p->ctx, names, strlen(names), added);
+    if (status == SARTOR_OK) status = shares_nothing(p, added);
     if (status == SARTOR_OK && n + added->n > SR_MAX_LIVS)
         status = sr_fail(p->ctx, SARTOR_INVALID, "livs: %d and %d LIVs are more than %d", n,
                          added->n, SR_MAX_LIVS);
