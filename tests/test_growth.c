@@ -60,6 +60,16 @@ static bool averages(const sr_model *m, sr_axis_kind kind) {
     return false;
 }
 
+/* An axis that no rule keeps exact, by so many as fit what is repeated or grouped along it. */
+static sr_growth *grow_fixed(const sr_model *m, const char *arch, const sr_growth_size *size) {
+    char request[64];
+    snprintf(request, sizeof request, "%s=+2", size->name);
+    sr_growth *g = growth_of(ctx, m, request, true);
+    if (g != NULL) return g;
+    snprintf(request, sizeof request, "%s=+16", size->name);
+    return growth_must(ctx, m, arch, request, true);
+}
+
 /* Every LIV that has the axis grows by `more`; a row of the genome's table at a time. */
 static void grow_one_axis(const char *arch, const sr_growth_size *size, const char *value) {
     sr_model *m = growth_model(ctx, arch, &growth_sizes);
@@ -69,7 +79,7 @@ static void grow_one_axis(const char *arch, const sr_growth_size *size, const ch
         sr_growth *g = growth_of(ctx, m, request, false);
         if (is_fixed(m, size->axis)) {
             assert_null(g);
-            g = growth_must(ctx, m, arch, request, true);
+            g = grow_fixed(m, arch, size);
             assert_false(g->exact);
         } else if (g == NULL) {
             /* groups of queries that cannot grow by so many */
