@@ -95,8 +95,8 @@ static int run(const sr_command *self, int argc, char **argv) {
     }
     const sr_option rest[] = {
         SR_TEXT("at", "SELECTION", &at,
-                "which LIVs grow: numbers, ranges and classes, 1,3-5,SA-3 (default: all that have "
-                "the axis); --width is the whole model's"),
+                "which LIVs grow: numbers (LIV 1 has the tensors liv.0), ranges and classes, "
+                "1,3-5,SA-3 (default: all that have the axis); --width is the whole model's"),
         SR_CHOICE("rotation", "auto|spread|extend|none", &rotation,
                   "of larger keys: spread old pairs over a table of that size, add slower pairs, "
                   "or channels that do not turn; auto: spread where the sizes divide"),

@@ -99,6 +99,13 @@ static sartor_status open_model(job *j) {
     return SARTOR_OK;
 }
 
+/* Growing takes long where models are large. */
+static sartor_status go_on(const job *j) {
+    return sr_interrupted(j->ctx)
+               ? sr_fail(j->ctx, SARTOR_INTERRUPTED, "interrupted: nothing is written")
+               : SARTOR_OK;
+}
+
 /* ---- writing ---- */
 
 /* Reading and writing one file at once would leave neither if it failed. */
@@ -121,6 +128,7 @@ static sartor_status write_model(job *j, const sr_model *model, const state *s) 
     int notes = 0;
     if (j->record != NULL) note[notes++] = (sr_model_note){sr_record_key, j->record};
     if (j->note != NULL) note[notes++] = (sr_model_note){sr_growth_note_key, j->note};
+    SR_TRY(go_on(j));
     if (j->options->dry_run) return SARTOR_OK;
     SR_TRY(refuse_input(j));
     return sr_model_save(j->ctx, j->options->out, model, j->tokenizer, j->tokenizer_bytes, extra,
@@ -134,6 +142,7 @@ static sartor_status compare(job *j, sr_model *from, sr_model *to, bool exact,
     sr_logit_difference d;
     sr_cost before, after;
     const int64_t tokens = from->sizes.context < TOKENS ? from->sizes.context : TOKENS;
+    SR_TRY(go_on(j));
     SR_TRY(sr_compare_logits(j->ctx, from, to, tokens, j->options->seed, j->threads, &d));
     SR_TRY(sr_model_cost(j->ctx, from, &before));
     SR_TRY(sr_model_cost(j->ctx, to, &after));
@@ -191,6 +200,7 @@ static sartor_status plan(job *j, sr_growth **growth) {
 static sartor_status fill(job *j, const sr_growth *g) {
     SR_TRY(sr_model_allocate(j->ctx, g->to));
     sr_model_init(g->to, j->options->seed);
+    SR_TRY(go_on(j));
     sr_growth_weights(g, j->model->params, g->to->params);
     const sartor_grow_options *o = j->options;
     if (j->before.m == NULL) return SARTOR_OK;
