@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "model/cost.h"
 #include "model/decoder.h"
-#include "op/matmul.h"
+#include "op/onednn.h"
 #include "train/trainer.h"
 
 #include <omp.h>
@@ -63,12 +63,12 @@ static cube make_cube(sartor_context *ctx, sr_dtype type, int threads) {
                     .c_type = type,
                     .sign = 1}};
     omp_set_num_threads(threads);
-    if (sr_matmul_prepare(ctx, &k.p, threads) != SARTOR_OK) die(ctx, "product");
+    if (sr_onednn_prepare(ctx, &k.p, threads) != SARTOR_OK) die(ctx, "product");
     void **all[] = {&k.a, &k.b, &k.c};
     for (int i = 0; i < 3; i++)
         if (sr_alloc_aligned(ctx, (size_t)CUBE * CUBE, 4, "product", all[i]) != SARTOR_OK)
             die(ctx, "product");
-    if (sr_alloc_aligned(ctx, (size_t)sr_matmul_scratch(&k.p, threads) + 64, 1, "product",
+    if (sr_alloc_aligned(ctx, (size_t)sr_onednn_scratch(&k.p, threads) + 64, 1, "product",
                          &k.scratch) != SARTOR_OK)
         die(ctx, "product");
     return k;
@@ -77,7 +77,7 @@ static cube make_cube(sartor_context *ctx, sr_dtype type, int threads) {
 static double time_cube(const cube *k, int threads) {
     omp_set_num_threads(threads);
     double start = sr_seconds();
-    sr_matmul_run(&k->p, threads, k->a, k->b, k->c, k->scratch);
+    sr_onednn_run(&k->p, threads, k->a, k->b, k->c, k->scratch);
     return sr_seconds() - start;
 }
 
@@ -107,7 +107,12 @@ static void train(sartor_context *ctx, char name, const char *type, int threads,
         "(SA-1 GMemless)x6", "((GConv-1 GMemless)x2 SA-3 GMemless)x2", "(Rec-1 GMemless)x6"};
     if (name < 'A' || name > 'C' || steps < 1 || steps > MOST) die(ctx, "arguments");
     const bool bf16 = strcmp(type, "bf16") == 0;
-    sr_sizes sizes = {256, 32, 128, VOCAB, CONTEXT, CONTEXT, false, SR_HEAD_LANGUAGE};
+    sr_sizes sizes = {.width = 256,
+                      .head_dim = 32,
+                      .window = 128,
+                      .vocab = VOCAB,
+                      .context = CONTEXT,
+                      .filter_length = CONTEXT};
     sr_model *m = make_model(ctx, arch[name - 'A'], 0, sizes);
     sr_cost cost;
     if (sr_model_cost(ctx, m, &cost) != SARTOR_OK) die(ctx, "cost");
@@ -170,7 +175,12 @@ static double read_all(const float *x, int64_t n, int threads) {
 }
 
 static void decode(sartor_context *ctx, const char *cache, int threads, int tokens) {
-    sr_sizes sizes = {768, 64, 128, 257, 512, 512, false, SR_HEAD_LANGUAGE};
+    sr_sizes sizes = {.width = 768,
+                      .head_dim = 64,
+                      .window = 128,
+                      .vocab = 257,
+                      .context = 512,
+                      .filter_length = 512};
     sr_model *m = make_model(ctx, "transformer++", 24, sizes);
     if (tokens < 1 || tokens > MOST || sr_model_allocate(ctx, m) != SARTOR_OK) die(ctx, "model");
     sr_model_init(m, 1);

@@ -5,7 +5,8 @@
 #     scripts/evidence-growth.sh [FOLDER] [PART...]     runs and text go there; default build/growth
 #
 # PARTs, all by default: small-1 small-2 small-3 (ff, width, layers at 0.3 M parameters, by seed),
-# axes-1 .. axes-3 (heads, value, key), large-1 .. (1 M parameters), search-0 .. search-2 (inherit).
+# axes-1 .. axes-3 (heads, value, key), large-1 .. (1 M parameters), search-0 .. search-2 (inherit),
+# bias-0 (what inheriting flatters).
 # Two runs at a time (JOBS=2), four at most. Raw results, curves thinned to a hundred points, land in
 # docs/results/growth/.
 set -euo pipefail
@@ -252,17 +253,29 @@ part_large() {
 }
 
 # The search of docs/results/star.md with its seeds and settings, children inheriting and trials
-# stopping early.
+# stopping early; twice its generations, which is still cheaper.
 part_search() {
     local name=search-inherit-$seed
     [ -f "$results/$name.json" ] && return 0
     echo "$(date +%H:%M) $name" >&2
     "$sartor" search --study "$folder/$name.study" --data "$corpus" --objectives bpb,params \
         --seed "$seed" --livs 12 --width 64 --head-dim 16 --context 256 --batch 4 --lr 4e-3 \
-        --precision bf16 --train-tokens 500k --population 16 --generations 8 --threads 1 \
+        --precision bf16 --train-tokens 500k --population 16 --generations 16 --threads 1 \
         --evaluator inherit --rungs 0.25,0.5 --workers "$jobs_at_once" --quiet >/dev/null
     "$sartor" front "$folder/$name.study" --json >"$results/search-front-$seed.json"
     "$sartor" show "$folder/$name.study" --json >"$results/$name.json.part"
+    mv "$results/$name.json.part" "$results/$name.json"
+}
+
+# The front of a search whose children inherit, trained from random weights on what a trial of the
+# other search gets: what inheriting flatters.
+part_bias() {
+    local name=search-bias-$seed
+    [ -f "$results/$name.json" ] && return 0
+    part_search
+    echo "$(date +%H:%M) $name" >&2
+    "$sartor" finals "$folder/search-inherit-$seed.study" --top 12 --tokens 500k --seeds 1 \
+        --baselines transformer++ --workers "$jobs_at_once" --quiet --json >"$results/$name.json.part"
     mv "$results/$name.json.part" "$results/$name.json"
 }
 
@@ -280,7 +293,7 @@ together() {
 text
 if [ $# -gt 0 ]; then shift; fi
 [ $# -gt 0 ] || set -- small-1 small-2 small-3 axes-1 axes-2 axes-3 \
-    large-1 large-2 large-3 search-0 search-1 search-2
+    large-1 large-2 large-3 search-0 search-1 search-2 bias-0
 for part in "$@"; do
     seed=${part##*-}
     "part_${part%-*}"

@@ -13,7 +13,7 @@ import os
 import statistics
 import sys
 
-from results import table
+from results import read, table
 
 WATCHED = 200  # steps before and behind growth that are compared one by one
 
@@ -177,41 +177,57 @@ def print_spikes(runs, scale):
 
 # ---- the search ----
 
-def search_curve(folder, seed):
-    """Hypervolume and training FLOPs by generation: inherit's, and scratch's from docs/results/star."""
-    with open(os.path.join(folder, f"search-inherit-{seed}.json")) as f:
-        inherit = json.load(f)
-    star = os.path.join(folder, "..", "star")
-    with open(os.path.join(star, f"nsga2-size-{seed}.show.json")) as f:
-        scratch = json.load(f)
-    trials = lines(os.path.join(star, "nsga2-size-0.trials.jsonl"))  # only seed 0 has them
-    steps = math.ceil(scratch["settings"]["train_tokens"] / 1024)
-    flops = []
-    for generation in range(len(scratch["hypervolume"])):
-        flops.append(sum(3 * 1024 * steps * t["objectives"]["flops"] for t in trials
-                         if t["generation"] <= generation))
-    return (inherit["training_flops"], inherit["hypervolume"]), (flops, scratch["hypervolume"])
+def search_curves(folder, seed):
+    """[training FLOPs, hypervolume] by generation of inherit, and of scratch (docs/results/star)."""
+    inherit = read(folder, f"search-inherit-{seed}.json")
+    star, name = os.path.join(folder, "..", "star"), f"nsga2-size-{seed}"
+    flops, scratch = read(star, "training-flops.json")[name], read(star, f"{name}.show.json")
+    return (list(zip(inherit["training_flops"], inherit["hypervolume"])),
+            list(zip(flops, scratch["hypervolume"])))
+
+
+def reached(curve, volume):
+    """TFLOPs until a hypervolume, by whole generations; None: never."""
+    return next((flops / 1e12 for flops, now in curve if now >= volume), None)
+
+
+def search_seeds(folder):
+    return sorted(int(name[15:-5]) for name in os.listdir(folder)
+                  if name.startswith("search-inherit-") and name[15:-5].isdigit())
 
 
 def print_search(folder):
+    def tell(flops):
+        return "never" if flops is None else f"{flops:.1f}"
+
     rows = []
-    for name in sorted(os.listdir(folder)):
-        if not (name.startswith("search-inherit-") and name[15:-5].isdigit()):
-            continue
-        seed = int(name[15:-5])
-        for label, (flops, volume) in zip(("inherit", "scratch"), search_curve(folder, seed)):
-            for generation in sorted({0, len(volume) // 2 - 1, len(volume) - 1}):
-                rows.append((seed, label, generation + 1, f"{flops[generation] / 1e12:.1f}",
-                             f"{volume[generation]:.4f}"))
+    for seed in search_seeds(folder):
+        inherit, scratch = search_curves(folder, seed)
+        best = scratch[-1][1]
+        for label, curve, other in (("inherit", inherit, scratch), ("scratch", scratch, inherit)):
+            flops, volume = curve[-1]
+            rows.append((seed, label, len(curve), f"{flops / 1e12:.1f}", f"{volume:.4f}",
+                         tell(reached(curve, best)),
+                         f"{max((v for f, v in other if f <= flops), default=0):.4f}"))
     if rows:
         print("Search\n")
-        table(("seed", "evaluator", "generations", "TFLOPs of training", "hypervolume"), rows)
+        table(("seed", "evaluator", "generations", "TFLOPs of training", "hypervolume",
+               "TFLOPs to scratch's last", "the other's by then"), rows)
+
+
+def print_bias(folder):
+    """What trials that inherit are flattered by: the same architectures from random weights."""
+    for seed in search_seeds(folder):
+        name = f"search-bias-{seed}.json"
+        if not os.path.exists(os.path.join(folder, name)):
+            continue
+        print(json.dumps(read(folder, name))[:2000])
 
 
 # ---- plots ----
 
 COLOURS = {"scratch": "#666666", "none": "#2ca02c", "grown": "#1f77b4", "copy": "#d62728",
-           "stack": "#d62728"}
+           "stack": "#d62728", "inherit": "#1f77b4"}
 
 
 def mean_curve(runs):
@@ -221,8 +237,8 @@ def mean_curve(runs):
             for i, (step, _) in enumerate(runs[0]["curve"])]
 
 
-def svg(path, title, curves, marks):
-    """Lines over FLOPs; the y axis holds what lies behind the first tenth."""
+def svg(path, title, curves, marks, axis="bits per byte"):
+    """Lines over FLOPs, (name, points) each; the y axis holds what lies behind the first tenth."""
     width, height, left, top, right, bottom = 560, 340, 56, 34, 110, 44
     most = max(x for _, line in curves for x, _ in line)
     seen = [y for _, line in curves for x, y in line if x > most / 10]
@@ -245,14 +261,15 @@ def svg(path, title, curves, marks):
     out.append(f'<text x="{(left + width - right) / 2}" y="{height - 8}" text-anchor="middle">'
                'TFLOPs of training</text>')
     out.append(f'<text transform="translate(14 {height / 2}) rotate(-90)" text-anchor="middle">'
-               'bits per byte</text>')
+               f'{axis}</text>')
     for x in marks:
         out.append(f'<line x1="{at(x, 0)[0]:.1f}" x2="{at(x, 0)[0]:.1f}" y1="{top}" '
                    f'y2="{height - bottom}" stroke="#999" stroke-dasharray="4 4"/>')
-    for i, (name, line) in enumerate(curves):
+    for name, line in curves:
         points = " ".join("{:.1f},{:.1f}".format(*at(x, min(y, high))) for x, y in line)
         out.append(f'<polyline fill="none" stroke="{COLOURS[name]}" stroke-width="1.5" '
                    f'points="{points}"/>')
+    for i, name in enumerate(dict.fromkeys(name for name, _ in curves)):
         out.append(f'<text x="{width - right + 8}" y="{top + 16 + 18 * i}" fill="{COLOURS[name]}">'
                    f'{name}</text>')
     with open(path, "w") as f:
@@ -275,6 +292,14 @@ def plot(runs, scale, folder):
         svg(os.path.join(folder, f"{scale}-{rule}.svg"), title, curves, [flops_until(one, one["at"])])
 
 
+def plot_search(folder):
+    curves = [(name, curve) for seed in search_seeds(folder)
+              for name, curve in zip(("inherit", "scratch"), search_curves(folder, seed))]
+    if curves:
+        svg(os.path.join(folder, "search.svg"), "searches, a line for each seed", curves, [],
+            "hypervolume")
+
+
 def main():
     arguments = sys.argv[1:]
     if arguments[:1] == ["collect"]:
@@ -292,6 +317,8 @@ def main():
             print_spikes(runs, scale)
             plot(runs, scale, folder)
     print_search(folder)
+    print_bias(folder)
+    plot_search(folder)
 
 
 if __name__ == "__main__":

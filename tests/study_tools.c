@@ -139,3 +139,44 @@ int64_t add_job(sr_study *study, const char *name, double cost, bool alone) {
     json_decref(spec);
     return id;
 }
+
+void assert_fails(sartor_status got, sartor_status expected, const char *message) {
+    if (got != expected || strstr(sartor_error(ctx), message) == NULL)
+        fail_msg("%s: %s; expected %s: %s", sartor_status_name(got), sartor_error(ctx),
+                 sartor_status_name(expected), message);
+    assert_null(strchr(sartor_error(ctx), '\n'));
+}
+
+sartor_status create_study(const char *path, json_t *settings, bool *created) {
+    sr_study *study;
+    sartor_status status = sr_study_create(ctx, path, settings, &study, created);
+    json_decref(settings);
+    sr_study_close(&study);
+    return status;
+}
+sartor_status try_study(const char *path, sr_study_mode mode) {
+    sr_study *study;
+    sartor_status status = sr_study_open(ctx, path, mode, &study);
+    assert_true((status == SARTOR_OK) == (study != NULL));
+    sr_study_close(&study);
+    return status;
+}
+json_t *with_width(int value) { return json_pack("{s:i}", "width", value); }
+
+void put_fact(sr_study *study, const char *name, const char *value) {
+    good(sr_study_begin(ctx, study));
+    good(sr_study_put(ctx, study, name, value));
+    good(sr_study_commit(ctx, study));
+}
+bool has_fact(sr_study *study, const char *name, const char *value) {
+    char *text;
+    if (sr_study_get(ctx, study, name, &text) != SARTOR_OK) return false;
+    bool same = value == NULL ? text == NULL : text != NULL && strcmp(text, value) == 0;
+    free(text);
+    return same;
+}
+void run_sql(sr_study *study, const char *sql) {
+    char *message = NULL;
+    if (sqlite3_exec(sr_study_database(study), sql, NULL, NULL, &message) != SQLITE_OK)
+        fail_msg("%s: %s", sql, message);
+}

@@ -45,6 +45,16 @@ sr_study *new_study(void);
 sr_study *open_study(const char *path, sr_study_mode mode);
 void good(sartor_status status); /* fails the test with the context's message */
 int64_t number(sr_study *study, const char *sql);
+
+/* `expected`, with `message` somewhere in the context's one line. */
+void assert_fails(sartor_status got, sartor_status expected, const char *message);
+sartor_status create_study(const char *path, json_t *settings, bool *created); /* takes settings */
+sartor_status try_study(const char *path, sr_study_mode mode); /* opens and closes */
+json_t *with_width(int value);                                 /* settings */
+void put_fact(sr_study *study, const char *name, const char *value);
+bool has_fact(sr_study *study, const char *name, const char *value); /* NULL: has none */
+void run_sql(sr_study *study, const char *sql);
+
 int64_t add_job(sr_study *study, const char *name, double cost, bool alone); /* kind "count" */
 
 #endif

@@ -21,9 +21,6 @@
 static void sleep_ms(long ms) {
     nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
-static void run_sql(sr_study *study, const char *sql) {
-    assert_int_equal(sqlite3_exec(sr_study_database(study), sql, NULL, NULL, NULL), SQLITE_OK);
-}
 
 /* ---- kinds of jobs ---- */
 

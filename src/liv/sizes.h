@@ -21,8 +21,7 @@ typedef struct sr_sizes {
     int64_t filter_length; /* of long convolutions; also the period of their positions */
     bool tied;             /* the embedding is the unembedding too */
     sr_head head;
-    int64_t
-        divisor; /* of the squares in the stream's norms, where the stream has grown; 0: width */
+    int64_t divisor; /* of the squares in the norms of a stream that has grown; 0: width */
 } sr_sizes;
 
 /* The sizes of one unit. Those of a new unit follow from its class and the model's sizes

@@ -1,9 +1,5 @@
-/* Matrix products on oneDNN: C = sign * op(A) op(B), or C += that.
- *
- * Primitives take 70 to 5000 microseconds to create, so they are kept in one process-wide table
- * keyed by the whole description (and the number of OpenMP threads they were made for). All memory
- * is the caller's, scratchpad included, so that a graph's plan knows it. Works with oneDNN 2 and 3.
- */
+/* Matrix products C = sign * op(A) op(B), or C += that: oneDNN's, divided so that they run at the
+ * speed of the cache. */
 #ifndef SR_OP_MATMUL_H
 #define SR_OP_MATMUL_H
 
@@ -22,10 +18,10 @@ typedef struct sr_matmul {
     int sign; /* +1 or -1 */
 } sr_matmul;
 
-/* Creates the primitive for `threads` threads, unless it is there already. */
+/* Makes what running the product with `threads` threads needs, unless it is there already. */
 sartor_status sr_matmul_prepare(sartor_context *ctx, const sr_matmul *p, int threads);
 
-/* Bytes of scratchpad that a prepared product needs. */
+/* Bytes of scratch that a prepared product needs. */
 int64_t sr_matmul_scratch(const sr_matmul *p, int threads);
 
 /* Runs a prepared product with as many OpenMP threads as it was prepared for. `scratch`:

@@ -1,5 +1,6 @@
 /* How `unembed_loss` and `unembed_score` cut their work: a block of tokens whose logits stay in the
- * cache. Where some tokens are not scored, blocks are made of copies of those that are. */
+ * caches of the threads. Where some tokens are not scored, blocks are made of copies of those that
+ * are. */
 #ifndef SR_OP_UNEMBED_LOSS_H
 #define SR_OP_UNEMBED_LOSS_H
 
@@ -11,9 +12,9 @@ enum { SR_LOSS_BLOCK_BYTES = 4 << 20 };
 /* Inputs of both operators. */
 enum { SR_LOSS_H, SR_LOSS_W, SR_LOSS_TARGET, SR_LOSS_BIAS, SR_LOSS_INPUTS };
 
-/* Tokens per block: their f32 logits fill about SR_LOSS_BLOCK_BYTES. */
+/* Tokens per block: their f32 logits fill about SR_LOSS_BLOCK_BYTES for every thread. */
 static inline int64_t sr_loss_block(const sr_call *c) {
-    int64_t rows = SR_LOSS_BLOCK_BYTES / 4 / c->in[1].rows / 16 * 16;
+    int64_t rows = (int64_t)c->threads * SR_LOSS_BLOCK_BYTES / 4 / c->in[1].rows / 16 * 16;
     rows = rows < 16 ? 16 : rows > 1024 ? 1024 : rows;
     return rows < c->in[0].rows ? rows : c->in[0].rows;
 }

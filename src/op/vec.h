@@ -145,6 +145,12 @@ static inline void v_store(act *p, vf v) {
 #endif
 }
 
+/* Asks for a row that is needed soon: rows that lie apart are not fetched ahead by themselves. */
+enum { ROWS_AHEAD = 4 };
+static inline void v_fetch_row(const act *x, int64_t n) {
+    for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof(act)) __builtin_prefetch(x + i);
+}
+
 /* The first n < VL elements; the other lanes are 0. Masks where there are: a detour over the stack
  * waits for its own stores. */
 #if defined(__AVX512F__)

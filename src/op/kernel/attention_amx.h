@@ -165,31 +165,27 @@ static inline void tile_across(const tiles *t, int which, int64_t b, int kv, int
         }
 }
 
-/* n queries of `dim` channels as lanes, pairs of elements: to[d / 2][query][d % 2]. */
-static inline void tile_lanes(const bf16 *x, int64_t xs, int64_t n, int64_t dim, bf16 *to) {
+/* n queries of `dim` channels, padded to `wide`: as lanes, pairs of elements lanes[d / 2][query][d
+ * % 2], and, unless NULL, as rows, pairs of queries pairs[query / 2][d][query % 2]. */
+static inline void tile_queries(const bf16 *x, int64_t xs, int64_t n, int64_t dim, int64_t wide,
+                                bf16 *lanes, bf16 *pairs) {
+    uint16_t index[2][32];
+    for (int i = 0; i < 32; i++)
+        index[0][i] = (uint16_t)(i / 2 + i % 2 * 32), index[1][i] = index[0][i] + 16;
+    const __m512i low = _mm512_loadu_si512(index[0]), high = _mm512_loadu_si512(index[1]);
     for (int64_t r = 0; r < LANES; r += VL)
-        for (int64_t d = 0; d < dim; d += 32) {
+        for (int64_t d = 0; d < wide; d += 32) {
             vf v[VL];
             for (int i = 0; i < VL; i++)
                 v[i] = r + i < n ? (vf)load_32(x + (r + i) * xs + d, dim - d) : v_set(0);
+            for (int i = 0; pairs != NULL && i < VL; i += 2) {
+                const __m512i even = (__m512i)v[i], odd = (__m512i)v[i + 1];
+                bf16 *to = pairs + ((r + i) / 2 * wide + d) * 2;
+                _mm512_storeu_si512(to, _mm512_permutex2var_epi16(even, low, odd));
+                _mm512_storeu_si512(to + 32, _mm512_permutex2var_epi16(even, high, odd));
+            }
             v_transpose(v);
-            for (int i = 0; i < VL; i++) v_storef((float *)to + (d / 2 + i) * LANES + r, v[i]);
-        }
-}
-
-/* n queries as rows of `wide`, pairs of queries: to[query / 2][d][query % 2]. */
-static inline void tile_pairs(const bf16 *x, int64_t xs, int64_t n, int64_t dim, int64_t wide,
-                              bf16 *to) {
-    for (int64_t i = 0; i < LANES; i += 2)
-        for (int64_t d = 0; d < wide; d += VL) {
-            const int64_t left = dim - d;
-            const __mmask16 mask = left >= VL ? 0xffff : left <= 0 ? 0 : (1u << left) - 1;
-            const __mmask16 first = i < n ? mask : 0, second = i + 1 < n ? mask : 0;
-            __m512i a = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first, x + i * xs + d));
-            __m512i b =
-                _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(second, x + (i + 1) * xs + d));
-            _mm512_storeu_si512(to + (i / 2 * wide + d) * 2,
-                                _mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
+            for (int i = 0; i < VL; i++) v_storef((float *)lanes + (d / 2 + i) * LANES + r, v[i]);
         }
 }
 
@@ -217,7 +213,8 @@ static void forward_tiled(const tiles *t, ahead *next, int64_t b, int h, int64_t
     const int64_t q0 = a->past + t0, end = q0 + n, kw = t->kw;
     const __m512i order = pair_order();
     float *maxima = t->row[0], *sums = t->row[1];
-    tile_lanes(act_row(&c->in[0], row) + h * a->dim[0], c->in[0].stride, n, a->dim[0], t->qt);
+    tile_queries(act_row(&c->in[0], row) + h * a->dim[0], c->in[0].stride, n, a->dim[0], kw, t->qt,
+                 NULL);
     for (int i = 0; i < LANES; i++) maxima[i] = HIDDEN, sums[i] = 0;
     bool begun = false;
     for (int64_t k0 = first_key(a, t0) / 32 * 32; k0 < end; k0 += KEYS) {
@@ -318,10 +315,8 @@ static void backward_tiled(const tiles *t, ahead *next, int64_t b, int h, int64_
     const int kd = a->dim[0], vd = a->dim[1], col = h * kd;
     const __m512i order = pair_order();
     const act *q = act_row(&c->in[0], row) + col, *dy = act_row(&c->dout, row) + h * vd;
-    tile_lanes(q, c->in[0].stride, n, kd, t->qt);
-    tile_lanes(dy, c->dout.stride, n, vd, t->dot);
-    tile_pairs(q, c->in[0].stride, n, kd, kw, t->q);
-    tile_pairs(dy, c->dout.stride, n, vd, vw, t->dout);
+    tile_queries(q, c->in[0].stride, n, kd, kw, t->qt, t->q);
+    tile_queries(dy, c->dout.stride, n, vd, vw, t->dot, t->dout);
     query_statistics(a, b, h, t0, t->row[0], t->row[1]);
     bool begun = false;
     for (int64_t k0 = first_key(a, t0) / 32 * 32; k0 < end; k0 += KEYS) {

@@ -8,14 +8,7 @@ static real past_or_present(const sr_call *c, int which, int64_t b, int kv, int6
         return row(&c->in[1 + which], b * c->length + p - c->position)[kv * hd + d];
     const sr_state *s = &c->state[which];
     int64_t i = (b * s->capacity + p % s->capacity) * s->width + (int64_t)kv * hd + d;
-    switch (s->type) {
-    case SR_F64:
-        return (real)((const double *)s->data)[i];
-    case SR_F16:
-        return (real)((const sr_half *)s->data)[i];
-    default:
-        return (real)((const float *)s->data)[i];
-    }
+    return state_get(s, i);
 }
 
 static real map_score(sr_map_kind map, real s) {

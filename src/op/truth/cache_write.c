@@ -7,16 +7,6 @@ void SR_TRUTH(cache_write_forward)(const sr_call *c) {
         for (int64_t t = 0; t < c->length; t++) {
             const real *x = row(&c->in[0], b * c->length + t);
             int64_t to = (b * s->capacity + (c->position + t) % s->capacity) * s->width;
-            for (int64_t j = 0; j < s->width; j++) switch (s->type) {
-                case SR_F64:
-                    ((double *)s->data)[to + j] = (double)x[j];
-                    break;
-                case SR_F16:
-                    ((sr_half *)s->data)[to + j] = (sr_half)x[j];
-                    break;
-                default:
-                    ((float *)s->data)[to + j] = (float)x[j];
-                    break;
-                }
+            for (int64_t j = 0; j < s->width; j++) state_set(s, to + j, x[j]);
         }
 }

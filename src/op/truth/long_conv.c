@@ -1,29 +1,5 @@
 #include "op/truth/truth.h"
 
-static real state_get(const sr_state *s, int64_t i) {
-    switch (s->type) {
-    case SR_F64:
-        return (real)((const double *)s->data)[i];
-    case SR_F16:
-        return (real)((const sr_half *)s->data)[i];
-    default:
-        return (real)((const float *)s->data)[i];
-    }
-}
-static void state_set(const sr_state *s, int64_t i, real value) {
-    switch (s->type) {
-    case SR_F64:
-        ((double *)s->data)[i] = (double)value;
-        break;
-    case SR_F16:
-        ((sr_half *)s->data)[i] = (sr_half)value;
-        break;
-    default:
-        ((float *)s->data)[i] = (float)value;
-        break;
-    }
-}
-
 void SR_TRUTH(long_conv_forward)(const sr_call *c) {
     const sr_state *s = &c->state[0];
     const int64_t d = c->in[0].cols;

@@ -1,36 +1,12 @@
 #include "op/truth/truth.h"
 
-static real get(const sr_state *s, int64_t i) {
-    switch (s->type) {
-    case SR_F64:
-        return (real)((const double *)s->data)[i];
-    case SR_F16:
-        return (real)((const sr_half *)s->data)[i];
-    default:
-        return (real)((const float *)s->data)[i];
-    }
-}
-static void set(const sr_state *s, int64_t i, real value) {
-    switch (s->type) {
-    case SR_F64:
-        ((double *)s->data)[i] = (double)value;
-        break;
-    case SR_F16:
-        ((sr_half *)s->data)[i] = (sr_half)value;
-        break;
-    default:
-        ((float *)s->data)[i] = (float)value;
-        break;
-    }
-}
-
 /* Element `column` of k (which = 0) or v (1), `lag` tokens before token t of sequence b. */
 static real past(const sr_call *c, int which, int64_t b, int64_t t, int64_t lag, int64_t column) {
     const sr_state *s = &c->state[which];
     if (lag <= t) return row(&c->in[1 + which], b * c->length + t - lag)[column];
     const int64_t position = c->position + t - lag;
     if (position < 0 || s->data == NULL || lag - t > s->capacity) return 0;
-    return get(s, (b * s->capacity + position % s->capacity) * s->width + column);
+    return state_get(s, (b * s->capacity + position % s->capacity) * s->width + column);
 }
 
 void SR_TRUTH(toeplitz_attention_forward)(const sr_call *c) {
@@ -54,8 +30,8 @@ void SR_TRUTH(toeplitz_attention_forward)(const sr_call *c) {
         for (int64_t r = 0; s->data != NULL && r < c->in[0].rows; r++)
             for (int64_t j = 0; j < s->width; j++) {
                 const int64_t b = r / c->length, position = c->position + r % c->length;
-                set(s, (b * s->capacity + position % s->capacity) * s->width + j,
-                    row(&c->in[1 + which], r)[j]);
+                state_set(s, (b * s->capacity + position % s->capacity) * s->width + j,
+                          row(&c->in[1 + which], r)[j]);
             }
     }
 }

@@ -32,6 +32,31 @@ static inline void sum_into(const sr_grad *g, int64_t r, int64_t c, real value) 
     if (g->view.data != NULL) row(&g->view, r)[c] += value;
 }
 
+/* Entry i of a decode state, whatever its type. */
+static inline real state_get(const sr_state *s, int64_t i) {
+    switch (s->type) {
+    case SR_F64:
+        return (real)((const double *)s->data)[i];
+    case SR_F16:
+        return (real)((const sr_half *)s->data)[i];
+    default:
+        return (real)((const float *)s->data)[i];
+    }
+}
+static inline void state_set(const sr_state *s, int64_t i, real value) {
+    switch (s->type) {
+    case SR_F64:
+        ((double *)s->data)[i] = (double)value;
+        break;
+    case SR_F16:
+        ((sr_half *)s->data)[i] = (sr_half)value;
+        break;
+    default:
+        ((float *)s->data)[i] = (float)value;
+        break;
+    }
+}
+
 static inline real sigmoid(real x) { return 1 / (1 + (real)exp(-(double)x)); }
 
 #endif
