@@ -67,6 +67,21 @@ static const char *const corners[] = {"heads=+4 value=+3",
 static const char *const experts[] = {"to=1.1.1.1.1-70.1.1.1.1",
                                       "to=1.1.1.1.1-71.1.1.1.1 width=24 ff=+3"};
 
+/* All that LIVs of a class can grow by, and one more of them, which is as large. */
+static void all_and_more(const sr_class *c, char *request, size_t room) {
+    size_t used = 0;
+    sr_unit_sizes u;
+    assert_int_equal(sr_unit_sizes_default(ctx, c, &growth_sizes, &u), SARTOR_OK);
+    for (int i = 0; sr_growth_size_get(i) != NULL; i++) {
+        const sr_growth_size *s = sr_growth_size_get(i);
+        if (u.axis[s->axis] == 0 || s->axis == SR_AXIS_KV_HEAD || sr_unit_fixed(c, s->axis) != NULL)
+            continue;
+        used += (size_t)snprintf(request + used, room - used, "%s=+%d ", s->name,
+                                 s->axis == SR_AXIS_HEAD ? 4 : 3);
+    }
+    snprintf(request + used, room - used, "livs=%s@1", c->name);
+}
+
 void for_growths(void (*check)(grown *)) {
     char arch[96], request[96];
     grown g;
@@ -88,6 +103,11 @@ void for_growths(void (*check)(grown *)) {
     for (int c = 1; c <= sr_class_count(); c++) {
         snprintf(request, sizeof request, "livs=%s@1", sr_class_get(c)->name);
         if (!grow(&g, "SA-1 GMemless", request)) fail_msg("%s: %s", request, sartor_error(ctx));
+        check(&g);
+        grown_free(&g);
+        all_and_more(sr_class_get(c), request, sizeof request);
+        if (!grow(&g, sr_class_get(c)->name, request))
+            fail_msg("%s: %s", request, sartor_error(ctx));
         check(&g);
         grown_free(&g);
     }

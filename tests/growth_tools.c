@@ -95,11 +95,13 @@ uint8_t *growth_entries(const sr_growth *g) {
         const sr_param *t = &g->to->schema.param[p];
         const int64_t end = t->offset + t->rows * t->cols;
         const bool new = g->tensor[p].from == NULL;
+        int64_t place[SR_MAX_AXES];
         for (int64_t i = t->offset; i < end; i++)
             if (entry[i] != 0)
-                entry[i] = to[i] == 0             ? GROWTH_ZERO
-                           : to[i] == OLD && !new ? GROWTH_TAKEN
-                                                  : GROWTH_FREE;
+                entry[i] = to[i] == 0                                         ? GROWTH_ZERO
+                           : to[i] != OLD || new                              ? GROWTH_FREE
+                           : growth_new_axes(g, p, i - t->offset, place) == 0 ? GROWTH_OLD
+                                                                              : GROWTH_TAKEN;
     }
     free(from);
     free(to);

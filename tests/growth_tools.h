@@ -22,9 +22,9 @@ sr_growth *growth_of(sartor_context *ctx, const sr_model *model, const char *req
 sr_growth *growth_must(sartor_context *ctx, const sr_model *model, const char *what,
                        const char *request, bool approximate);
 
-/* What growth made of an entry of the larger model's flat buffer: of the new ones ZERO are zero by
- * rule, FREE might be anything (in new units
- * too, although they copy old ones), TAKEN are made of old ones. */
+/* What growth made of an entry of the larger model's flat buffer: OLD ones and their twins are
+ * copied; of the others ZERO are zero by rule, FREE might be anything (in new units too, although
+ * they copy old ones), TAKEN are made of old ones. */
 typedef enum growth_entry { GROWTH_OLD, GROWTH_ZERO, GROWTH_FREE, GROWTH_TAKEN } growth_entry;
 /* One byte for each of to->schema.elements; release with free(). */
 uint8_t *growth_entries(const sr_growth *growth);

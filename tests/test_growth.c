@@ -60,6 +60,16 @@ static bool averages(const sr_model *m, sr_axis_kind kind) {
     return false;
 }
 
+/* An axis that no rule keeps exact, by so many as fit what is repeated or grouped along it. */
+static sr_growth *grow_fixed(const sr_model *m, const char *arch, const sr_growth_size *size) {
+    char request[64];
+    snprintf(request, sizeof request, "%s=+2", size->name);
+    sr_growth *g = growth_of(ctx, m, request, true);
+    if (g != NULL) return g;
+    snprintf(request, sizeof request, "%s=+16", size->name);
+    return growth_must(ctx, m, arch, request, true);
+}
+
 /* Every LIV that has the axis grows by `more`; a row of the genome's table at a time. */
 static void grow_one_axis(const char *arch, const sr_growth_size *size, const char *value) {
     sr_model *m = growth_model(ctx, arch, &growth_sizes);
@@ -69,7 +79,7 @@ static void grow_one_axis(const char *arch, const sr_growth_size *size, const ch
         sr_growth *g = growth_of(ctx, m, request, false);
         if (is_fixed(m, size->axis)) {
             assert_null(g);
-            g = growth_must(ctx, m, arch, request, true);
+            g = grow_fixed(m, arch, size);
             assert_false(g->exact);
         } else if (g == NULL) {
             /* groups of queries that cannot grow by so many */
@@ -115,6 +125,37 @@ static void test_rotation(void **state) {
         }
 }
 
+/* Each of several equal coordinates but the first is new: it is counted, has no moments yet and
+ * trains from its own birth. */
+static void expect_counted(const sr_growth *g) {
+    const sr_schema *s = &g->to->schema;
+    const size_t n = (size_t)s->elements, old = (size_t)g->from->schema.elements;
+    int64_t told = 0, fresh = 0, parameters = 0;
+    uint8_t *generation = calloc(n, 1);
+    float *before = calloc(old, sizeof *before), *moment = calloc(n, sizeof *moment);
+    for (size_t i = 0; i < old; i++) before[i] = 1;
+    sr_growth_generations(g, NULL, 1, generation);
+    sr_growth_moments(g, before, moment);
+    for (int i = 0; i < s->count; i++) {
+        if (!s->param[i].trained) continue;
+        told += sr_growth_of(g, i).fresh;
+        parameters += s->param[i].rows * s->param[i].cols;
+        for (int64_t k = 0; k < s->param[i].rows * s->param[i].cols; k++) {
+            const int64_t at = s->param[i].offset + k;
+            fresh += generation[at];
+            assert_int_equal(generation[at], moment[at] == 0);
+        }
+    }
+    for (int i = 0; i < g->from->schema.count; i++)
+        if (g->from->schema.param[i].trained)
+            parameters -= g->from->schema.param[i].rows * g->from->schema.param[i].cols;
+    assert_int_equal(told, parameters);
+    assert_int_equal(fresh, parameters);
+    free(generation);
+    free(before);
+    free(moment);
+}
+
 /* Grouped queries: more of them in every group, more groups, groups cut apart. */
 static void test_groups(void **state) {
     (void)state;
@@ -133,6 +174,7 @@ static void test_groups(void **state) {
         assert_int_equal(g->to->units[1].size.axis[SR_AXIS_KV_HEAD], cases[i].kv);
         expect_same(m, g->to, "SA-3 RA-3", cases[i].request, false);
         expect_same_steps(m, g->to, "SA-3 RA-3", cases[i].request);
+        expect_counted(g);
         sr_growth_destroy(&g);
         sr_model_destroy(&m);
     }
@@ -179,14 +221,16 @@ static void test_into_architecture(void **state) {
 static void test_into_experts(void **state) {
     (void)state;
     static const char *const requests[] = {"to=1.1.1.1.1-70.1.1.1.1-85.1.1.1.1",
-                                           "to=1.1.1.1.1-71.1.1.1.1-71.1.1.1.1 width=24 ff=+3"};
+                                           "to=1.1.1.1.1-71.1.1.1.1-71.1.1.1.1 width=24 ff=+3",
+                                           "to=1.1.1.1.1-70.1.1.1.1-85.1.1.1.1-85.1.1.1.1"};
     sr_model *m = growth_model(ctx, "SA-1 GEGLU GEGLU", &growth_sizes);
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         sr_growth *g = growth_must(ctx, m, "experts", requests[i], false);
         assert_true(g->exact);
         assert_int_equal(g->to->units[1].size.axis[SR_AXIS_EXPERT], SR_EXPERTS);
         expect_same(m, g->to, "experts", requests[i], true);
         expect_same_steps(m, g->to, "experts", requests[i]);
+        expect_counted(g);
         sr_growth_destroy(&g);
     }
     assert_null(growth_of(ctx, m, "to=1.1.1.1.1-9.1.1.1.1-9.1.1.1.1", false));
@@ -321,6 +365,7 @@ static void test_refusals(void **state) {
         {"ff=64 at=0", "not within"},
         {"livs=XYZ@end", "XYZ"},
         {"livs=SA-1@9", "is no place"},
+        {"livs=1.1.1.1.4-1.1.1.1.4@1", "share nothing"},
         {"livs=SA-1@", "is no place"},
         {"heads=+3 at=3", "cannot become"},
         {"key=6 rotation=spread", "spread to a multiple"},
@@ -408,6 +453,39 @@ static void test_new_livs_copy(void **state) {
     sr_model_destroy(&m);
 }
 
+/* New LIVs are as large as the ones that they copy have become, in this growth or before, with
+ * their constants; where those grew they have numbers of their own, which no output has silenced.
+ */
+static void test_new_livs_fit(void **state) {
+    (void)state;
+    sr_model *m = growth_model(ctx, "SA-3 GMemless GMemless", &growth_sizes);
+    sr_growth *first =
+        growth_must(ctx, m, "larger", "ff=+7 key=+5 heads=+4 value=+1 width=+3 at=1,3", false);
+    sr_growth *g = growth_must(ctx, first->to, "as large",
+                               "ff=+2 at=2 livs=GMemless,SA-3,GMemless,GMemless@1", false);
+    static const int alike[] = {0, 5, 0, 6, 5, 5, 6}; /* by LIV of the larger model */
+    for (int i = 1; i < 5; i++)
+        assert_memory_equal(&g->to->units[i].size, &g->to->units[alike[i]].size,
+                            sizeof g->to->units[i].size);
+    expect_same(m, g->to, "new LIVs", "as large", false);
+    int64_t n, same;
+    const float *a = tensor(g->to, "liv.2.rope.freq", &n),
+                *b = tensor(g->to, "liv.0.rope.freq", &same);
+    assert_int_equal(n, same);
+    assert_memory_equal(a, b, (size_t)n * sizeof *a);
+    sr_growth_destroy(&g);
+    sr_growth_destroy(&first);
+    sr_growth *both = growth_must(ctx, m, "at once", "ff=+7 livs=GMemless@end", false);
+    a = tensor(both->to, "liv.3.gate.weight", &n);
+    b = tensor(both->to, "liv.1.gate.weight", &same);
+    const int64_t old = m->units[1].size.axis[SR_AXIS_FF] * m->sizes.width;
+    assert_int_equal(n, same);
+    assert_memory_equal(a, b, (size_t)old * sizeof *a);
+    assert_memory_not_equal(a + old, b + old, (size_t)(n - old) * sizeof *a);
+    sr_growth_destroy(&both);
+    sr_model_destroy(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_axis, make_context, free_context),
@@ -420,6 +498,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_way_back, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_free_sizes, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs_copy, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_new_livs_fit, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_moments, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_refusals, make_context, free_context),
     };

@@ -36,10 +36,12 @@ static void descend(sr_model *m, int steps, double *sum) {
     model_run_free(&r);
 }
 
-/* Of experts only the active ones are alive: no token of the test may choose one of them. */
+/* No token of the test may choose one of the experts: then its score, and where only the chosen
+ * have weight its output too, is out of use (op/route.c). */
 static bool may_rest(const grown *g, const sr_param *t, int axis) {
     return t->axis[axis].kind == SR_AXIS_EXPERT &&
-           g->growth->to->units[t->scope - 1].class_->code.sparsity == 2;
+           (g->growth->to->units[t->scope - 1].class_->code.sparsity == 2 ||
+            strstr(t->name, ".router.") != NULL);
 }
 
 /* Every block of new entries, and within it every new coordinate of an axis, is alive. */

@@ -220,6 +220,7 @@ static void mutate_constants(grown *g) {
     for (int i = 0; i < to->genome.n; i++) {
         const sr_unit *u = &to->units[i];
         const int64_t divisor = usual_divisor(u);
+        if (g->growth->origin[i].unit < 0) continue; /* nothing of a new unit is seen yet */
         if (u->size.divisor != 0 && u->size.divisor != divisor) {
             units[i].divisor = divisor;
             expect_change(g, &sizes, units, "a unit's divisor");

@@ -32,8 +32,12 @@ typedef struct sartor_grow_options {
     bool approximate; /* also what changes the function */
     bool undo;        /* instead: the model as it was before it grew last */
     bool dry_run;     /* plan and compare, write nothing */
-    uint64_t seed;    /* of new weights, and of the tokens that models are compared on */
-    int threads;      /* 0: every core */
+    /* How what is new trains on from a checkpoint, as in sartor_train_options. */
+    double new_rate;
+    int64_t new_warmup;
+    bool freeze_old;
+    uint64_t seed; /* of new weights, and of the tokens that models are compared on */
+    int threads;   /* 0: every core */
 } sartor_grow_options;
 void sartor_grow_defaults(sartor_grow_options *options);
 

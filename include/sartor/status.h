@@ -17,7 +17,7 @@ typedef enum sartor_status {
     SARTOR_FORMAT = 3,      /* a file's content is malformed or hostile */
     SARTOR_MEMORY = 4,      /* it does not fit, or an allocation failed */
     SARTOR_MISMATCH = 5,    /* a stored thing belongs to other settings, data or architecture */
-    SARTOR_NOT_FINITE = 6,  /* the loss is not finite */
+    SARTOR_NOT_FINITE = 6,  /* a loss or a logit is not finite */
     SARTOR_INTERRUPTED = 7, /* asked to stop (a signal); state was saved */
     SARTOR_LIBRARY = 8      /* a library underneath refused (oneDNN, SentencePiece) */
 } sartor_status;

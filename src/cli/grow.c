@@ -1,4 +1,5 @@
 /* sartor grow: a larger model that computes the same. */
+#include "cli/arch_file.h"
 #include "cli/options.h"
 #include "cli/output.h"
 
@@ -66,6 +67,14 @@ static int grow(const sartor_grow_options *o, bool json) {
     return code;
 }
 
+/* The width that the file named by --to has among its sizes, or "". */
+static void width_of_arch_file(int argc, char **argv, char width[24]) {
+    sartor_sizes sizes = {.width = 0};
+    sr_sizes_of_arch_file(argc, argv, "--to", &sizes);
+    width[0] = '\0';
+    if (sizes.width > 0) snprintf(width, 24, "%" PRId64, sizes.width);
+}
+
 static int run(const sr_command *self, int argc, char **argv) {
     sartor_grow_options o;
     sartor_grow_defaults(&o);
@@ -86,23 +95,26 @@ static int run(const sr_command *self, int argc, char **argv) {
     }
     const sr_option rest[] = {
         SR_TEXT("at", "SELECTION", &at,
-                "which LIVs grow: numbers, ranges and classes, 1,3-5,SA-3 (default: all that have "
-                "the axis); --width is the whole model's"),
+                "which LIVs grow: numbers (LIV 1 has the tensors liv.0), ranges and classes, "
+                "1,3-5,SA-3 (default: all that have the axis); --width is the whole model's"),
         SR_CHOICE("rotation", "auto|spread|extend|none", &rotation,
                   "of larger keys: spread old pairs over a table of that size, add slower pairs, "
                   "or channels that do not turn; auto: spread where the sizes divide"),
         SR_HEADING("Depth"),
         SR_TEXT("add-livs", "CLASSES@POSITION", &livs,
                 "LIVs to add: SA-3,GMemless@end, @start, or @4 for behind LIV 4"),
-        SR_TEXT("to", "ARCH", &to,
-                "grow into this architecture, which has the model's LIVs in order; with --width "
-                "their sizes too"),
+        SR_TEXT(
+            "to", "ARCH", &to,
+            "grow into this architecture, which has the model's LIVs in order; with --width, or "
+            "where it is a file with sizes, to that width and what its LIVs have there"),
         SR_HEADING("Growth"),
         SR_FLAG("approximate", &o.approximate,
                 "also what no rule keeps exact; the change is printed"),
         SR_FLAG("undo", &o.undo, "instead: the model as it was, until it has been trained"),
         SR_SEED("seed", "S", &o.seed, "of new weights and of the tokens to compare on"),
         SR_INT("threads", "K", &threads, "threads to use (default: all cores)", 1, 1024),
+        SR_HEADING("Training on from a checkpoint"),
+        SR_NEW_PART_ROWS(o),
         SR_HEADING("Output"),
         SR_FLAG("dry-run", &o.dry_run, "compare and list what is new, write nothing"),
         SR_FLAG("json", &json, "one line of JSON"),
@@ -112,9 +124,13 @@ static int run(const sr_command *self, int argc, char **argv) {
     if (!sr_options_parse(self, table, argc, argv, &code)) return code;
     if (o.out == NULL && !o.dry_run) return sr_usage_error(self, "--out or --dry-run is needed");
     sartor_grow_item items[ITEMS];
+    char width[24];
+    width_of_arch_file(argc, argv, width);
     for (int i = 0; i < SIZES && sr_growth_size_get(i) != NULL; i++)
         if (sizes[i] != NULL)
             items[o.n_items++] = (sartor_grow_item){sr_growth_size_get(i)->name, sizes[i]};
+        else if (sr_growth_size_get(i)->axis == SR_AXIS_MODEL && width[0] != '\0')
+            items[o.n_items++] = (sartor_grow_item){sr_growth_size_get(i)->name, width};
     if (at != NULL) items[o.n_items++] = (sartor_grow_item){"at", at};
     if (livs != NULL) items[o.n_items++] = (sartor_grow_item){"livs", livs};
     if (to != NULL) items[o.n_items++] = (sartor_grow_item){"to", to};

@@ -71,6 +71,15 @@ typedef struct sr_option {
 #define SR_END                                                                                     \
     { .kind = SR_OPTION_END }
 
+/* Rows of a field each: how what growth makes new trains. */
+#define SR_NEW_PART_ROWS(o)                                                                        \
+    SR_REAL("new-rate", "X", &(o).new_rate,                                                        \
+            "learning rate of what is new, as a multiple of the schedule's (default: 1)", 0, 1e6), \
+        SR_SIZE("new-warmup", "N", &(o).new_warmup,                                                \
+                "steps in which what is new reaches that rate (default: 200)", 0, SR_NO_LIMIT),    \
+        SR_FLAG("freeze-old", &(o).freeze_old,                                                     \
+                "train only what is new, until the model grows again")
+
 /* Rows that several commands share: the sizes of a model (a sartor_sizes *) without its LIVs ... */
 #define SR_SIZE_ROWS(s)                                                                            \
     SR_INT("width", "D", &(s)->width, "channels of the residual stream", 1, SR_NO_LIMIT),          \

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "cli/output.h"
+#include "grow/request.h"
 #include "train/compile.h"
 #include "train/settings.h"
 #include <stdarg.h>
@@ -80,14 +81,14 @@ static void sharing_notes(const sr_trait *t, const sr_class *c, char *text, size
     if (text[0] == '\0') snprintf(text, room, "%s", c->summary);
 }
 
-/* A unit that has grown: "ff 512", "head 6, kv_head 6, key 16, value 16". */
+/* A unit that has grown: "ff 512", "heads 6, kv-heads 6, key 16, value 16". */
 static void size_notes(const sr_model *m, int liv, char *text, size_t room) {
     const int64_t *size = m->units[liv].size.axis;
     if (!sr_model_unit_grew(m, liv)) return;
     text[0] = '\0';
     for (int k = 0; k < SR_AXIS_KINDS; k++)
         if (size[k] > 0)
-            note(text, room, "%s %lld", sr_axis_name((sr_axis_kind)k), (long long)size[k]);
+            note(text, room, "%s %lld", sr_growth_size_name((sr_axis_kind)k), (long long)size[k]);
 }
 
 /* As in sr_genome_names(): at each place the repeat that saves most lines, then inside its block.

@@ -92,12 +92,7 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_TEXT("grow", "SCHEDULE", &o.grow,
                 "enlarge the model on the way without changing what it computes: \"2000: "
                 "width=256; 6000: ff=1024 livs=SA-3,GMemless@end\"; names as in sartor grow"),
-        SR_REAL("new-rate", "X", &o.new_rate,
-                "learning rate of what is new, as a multiple of the schedule's (default: 1)", 0,
-                1e6),
-        SR_SIZE("new-warmup", "N", &o.new_warmup,
-                "steps in which what is new reaches that rate (default: 200)", 0, SR_NO_LIMIT),
-        SR_FLAG("freeze-old", &o.freeze_old, "train only what is new, until the model grows again"),
+        SR_NEW_PART_ROWS(o),
         SR_HEADING("Output"),
         SR_FLAG("json", &json, "end with one line of JSON"),
         SR_FLAG("quiet", &quiet, "no progress"),

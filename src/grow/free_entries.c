@@ -11,50 +11,50 @@ float sr_free_size(const sr_param *to, const sr_param *old, const float *from) {
     return (float)(sqrt(squares / (double)elements(old)) / to->init.a);
 }
 
-/* The old unit that a new one copies, or NULL. */
-static const sr_unit *unit_alike(const sr_growth *g, int unit) {
-    const sr_model *from = g->from;
-    const struct sr_class *c = g->to->units[unit].class_;
+int sr_unit_alike(const sr_model *from, const sr_genome *genome, const sr_unit_origin *origin,
+                  int liv) {
+    const int c = genome->liv[liv].liv_class;
     int before = 0, old = 0;
-    for (int i = 0; i < unit; i++) before += g->origin[i].unit < 0 && g->to->units[i].class_ == c;
-    for (int i = 0; i < from->genome.n; i++) old += from->units[i].class_ == c;
+    for (int i = 0; i < liv; i++) before += origin[i].unit < 0 && genome->liv[i].liv_class == c;
+    for (int i = 0; i < from->genome.n; i++) old += from->genome.liv[i].liv_class == c;
     int left = old > 0 ? before % old : 0;
     for (int i = 0; i < from->genome.n; i++)
-        if (from->units[i].class_ == c && left-- == 0) return &from->units[i];
-    return NULL;
-}
-
-/* The tensor of `old` that has the place of `param` in `unit`, or -1. */
-static int same_place(const sr_unit *unit, const sr_unit *old, int param) {
-    if (param == unit->norm) return old->norm;
-    for (int b = 0; b < SR_BRANCHES; b++)
-        for (int s = 0; s < SR_SLOTS; s++)
-            if (unit->slot[b][s] == param) return old->slot[b][s];
+        if (from->genome.liv[i].liv_class == c && left-- == 0) return i;
     return -1;
 }
 
-/* The entry of `old` at the coordinates of entry `index` of `p`, or -1. */
-static int64_t at_same_coordinates(const sr_param *p, const sr_param *old, int64_t index) {
-    int64_t found = 0, stride = 1;
-    for (int a = p->axes - 1; a >= 0; a--) {
-        const int64_t place = index % p->axis[a].size;
-        index /= p->axis[a].size;
-        if (place >= old->axis[a].size) return -1;
-        found += place * stride;
-        stride *= old->axis[a].size;
-    }
-    return found;
+/* The tensor of `alike` that has the place of `param` in `unit`, or -1. */
+static int same_place(const sr_unit *unit, const sr_unit *alike, int param) {
+    if (param == unit->norm) return alike->norm;
+    for (int b = 0; b < SR_BRANCHES; b++)
+        for (int s = 0; s < SR_SLOTS; s++)
+            if (unit->slot[b][s] == param) return alike->slot[b][s];
+    return -1;
 }
 
-void sr_copy_alike(const sr_growth *g, int param, const float *from, float *to) {
+/* The grown tensor that `param` of a new unit copies, or NULL. */
+static const sr_grown_tensor *tensor_alike(const sr_growth *g, int param) {
     const sr_param *p = &g->to->schema.param[param];
-    const sr_unit *old = p->scope > 0 && p->trained ? unit_alike(g, p->scope - 1) : NULL;
-    const int place = old != NULL ? same_place(&g->to->units[p->scope - 1], old, param) : -1;
-    if (place < 0 || g->from->schema.param[place].axes != p->axes) return;
-    const sr_param *source = &g->from->schema.param[place];
-    const float *weights = from + source->offset, size = sr_free_size(p, source, weights);
-    for (int64_t i = 0; i < elements(p); i++) {
-        const int64_t k = at_same_coordinates(p, source, i);
-        to[i] = k >= 0 ? weights[k] : to[i] * size;
+    const int unit = p->scope - 1;
+    const int old = unit >= 0 ? sr_unit_alike(g->from, &g->to->genome, g->origin, unit) : -1;
+    for (int i = 0; old >= 0 && i < g->to->genome.n; i++) {
+        if (g->origin[i].unit != old) continue;
+        const int place = same_place(&g->to->units[unit], &g->to->units[i], param);
+        const sr_grown_tensor *t = place >= 0 ? &g->tensor[place] : NULL;
+        return t != NULL && t->from != NULL && t->to->rows == p->rows && t->to->cols == p->cols
+                   ? t
+                   : NULL;
     }
+    return NULL;
+}
+
+void sr_copy_alike(const sr_growth *g, int param, const float *from, float *weights) {
+    const sr_param *p = &g->to->schema.param[param];
+    const sr_grown_tensor *t = tensor_alike(g, param);
+    if (t == NULL) return;
+    const float *grown = weights + t->to->offset,
+                size = sr_free_size(p, t->from, from + t->from->offset);
+    float *to = weights + p->offset;
+    for (int64_t i = 0; i < elements(p); i++)
+        to[i] = !p->trained || sr_grown_from_old(t, i) ? grown[i] : to[i] * size;
 }

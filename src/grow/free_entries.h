@@ -15,9 +15,14 @@
  * where nothing is drawn from a normal distribution, or all old ones are zero. */
 float sr_free_size(const sr_param *to, const sr_param *old, const float *from);
 
-/* Tensor `param` of a new unit, already initialised in `to` (its own entries): the k-th new unit of
- * a class takes the weights of the k-th old one, in turn, as far as they reach; the rest gets their
- * size. Nothing changes where the model had no unit of the class. `from`: the flat buffer. */
-void sr_copy_alike(const sr_growth *growth, int param, const float *from, float *to);
+/* The unit of `from` whose sizes and weights new LIV `liv` of `genome` begins with: the k-th new
+ * one of a class takes the k-th old one, in turn. -1: `from` has none of the class. */
+int sr_unit_alike(const sr_model *from, const sr_genome *genome, const sr_unit_origin *origin,
+                  int liv);
+
+/* Tensor `param` of a new unit, initialised in `weights`, where all old units have grown already:
+ * what the unit alike has from before is copied, the rest gets its size. Nothing changes where
+ * there is no such unit, or one of other sizes. `from`: the smaller model's weights. */
+void sr_copy_alike(const sr_growth *growth, int param, const float *from, float *weights);
 
 #endif

@@ -55,8 +55,9 @@ static int64_t origin_of(const sr_growth *g, int scope, sr_axis_kind kind, int64
 
 static int64_t elements(const sr_param *p) { return p->rows * p->cols; }
 
-/* What becomes of an entry; of several sides a free one decides, else the one named last. */
-typedef enum fill { COPY, FREE, MEAN, AVERAGE, ZERO } fill;
+/* What becomes of an entry; of several sides a free one decides, else the one named last. Where one
+ * coordinate becomes several equal ones, the first is the old one, the others are its twins. */
+typedef enum fill { COPY, TWIN, FREE, MEAN, AVERAGE, ZERO } fill;
 
 /* What a tensor holds at new coordinates of one of its axes: R1 to R5 of docs/growth.md. */
 static fill fill_of(const sr_param *p, const sr_axis *a) {
@@ -98,6 +99,8 @@ static fill entry(const sr_grown_tensor *t, int64_t index, int64_t *old, int *av
     for (int a = 0; a < t->to->axes; a++) {
         const int64_t from = t->map[a][place[a]];
         *old = *old * t->old[a] + (from >= 0 ? from : 0);
+        if (from >= 0 && place[a] > 0 && t->map[a][place[a] - 1] == from && result < TWIN)
+            result = TWIN;
         const int side = side_of(t->to->axis[a].role);
         if (from >= 0 || decided[side]) continue;
         decided[side] = true;
@@ -312,6 +315,7 @@ static void grow_weights(const sr_grown_tensor *t, const float *from, float *to)
         int axis = 0;
         switch (entry(t, i, &old, &axis)) {
         case COPY:
+        case TWIN:
             to[i] = from[old];
             break;
         case MEAN:
@@ -334,14 +338,20 @@ static void grow_weights(const sr_grown_tensor *t, const float *from, float *to)
 void sr_growth_weights(const sr_growth *g, const float *from, float *to) {
     for (int i = 0; i < g->to->schema.count; i++) {
         const sr_grown_tensor *t = &g->tensor[i];
-        float *p = to + t->to->offset;
         if (t->from != NULL)
-            grow_weights(t, from + t->from->offset, p);
+            grow_weights(t, from + t->from->offset, to + t->to->offset);
         else if (is_new_output(g, i))
-            memset(p, 0, (size_t)elements(t->to) * sizeof *p);
-        else
-            sr_copy_alike(g, i, from, p);
+            memset(to + t->to->offset, 0, (size_t)elements(t->to) * sizeof *to);
     }
+    for (int i = 0; i < g->to->schema.count; i++)
+        if (g->tensor[i].from == NULL && !is_new_output(g, i)) sr_copy_alike(g, i, from, to);
+}
+
+bool sr_grown_from_old(const sr_grown_tensor *t, int64_t index) {
+    int64_t old;
+    int axis = 0;
+    const fill f = entry(t, index, &old, &axis);
+    return f == COPY || f == TWIN || f == MEAN;
 }
 
 void sr_growth_moments(const sr_growth *g, const float *from, float *to) {

@@ -66,6 +66,10 @@ void sr_growth_generations(const sr_growth *growth, const uint8_t *from, uint8_t
 void sr_growth_shrink(const sr_growth *growth, const float *to, float *from);
 void sr_growth_shrink_generations(const sr_growth *growth, const uint8_t *to, uint8_t *from);
 
+/* Whether an entry of a tensor that was there (from != NULL) is an old one or the mean of old ones,
+ * and neither silent nor free. */
+bool sr_grown_from_old(const sr_grown_tensor *tensor, int64_t index);
+
 /* What growth does to one parameter of `to`. */
 typedef struct sr_growth_change {
     int64_t entries, fresh; /* all entries; new ones that were trained from nothing */

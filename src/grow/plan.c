@@ -1,5 +1,6 @@
 /* From a request to the larger model: which LIVs, which sizes, which of them are new. */
 #define _GNU_SOURCE
+#include "grow/free_entries.h"
 #include "grow/request.h"
 
 #include "base/memory.h"
@@ -74,12 +75,24 @@ static void choose_partners(plan *p) {
     }
 }
 
+/* Without a size that LIVs have of their own a selection would do nothing. */
+static sartor_status selection_is_used(plan *p) {
+    for (int k = 0; k < SR_AXIS_KINDS; k++)
+        if (k != SR_AXIS_MODEL && p->request->size[k].value > 0) return SARTOR_OK;
+    return sr_fail(p->ctx, SARTOR_INVALID,
+                   "at: it chooses LIVs for sizes of their own, and none is to grow");
+}
+
 static sartor_status select_livs(plan *p) {
     const char *at = p->request->at;
     for (int i = 0; i < p->from->genome.n; i++) p->chosen[i] = at == NULL;
+    if (at != NULL) SR_TRY(selection_is_used(p));
     for (const char *item = at; item != NULL && *item != '\0';) {
+        item += strspn(item, " ");
         const size_t n = strcspn(item, ",");
-        SR_TRY(choose(p, item, n));
+        size_t word = n;
+        while (word > 0 && item[word - 1] == ' ') word--;
+        SR_TRY(choose(p, item, word));
         item += n + (item[n] == ',');
     }
     choose_partners(p);
@@ -87,6 +100,16 @@ static sartor_status select_livs(plan *p) {
 }
 
 /* ---- the genome ---- */
+
+static sartor_status shares_nothing(const plan *p, sr_genome *added) {
+    sr_genome_canonical(added);
+    for (int i = 0; i < added->n; i++)
+        if (added->liv[i].featurizer_strategy != 1 || added->liv[i].group_strategy != 1)
+            return sr_fail(p->ctx, SARTOR_INVALID,
+                           "livs: LIVs that are added share nothing; an architecture to grow into "
+                           "may have some that do");
+    return SARTOR_OK;
+}
 
 /* "CLASSES@POSITION": start, end, or the LIV behind which they stand. */
 static sartor_status insert_livs(plan *p, const char *text) {
@@ -108,6 +131,7 @@ static sartor_status insert_livs(plan *p, const char *text) {
         if (*c == ',') *c = ' ';
     sartor_status status = sr_alloc(p->ctx, 1, sizeof *added, "a genome", (void **)&added);
     if (status == SARTOR_OK) status = sr_genome_parse(p->ctx, names, strlen(names), added);
+    if (status == SARTOR_OK) status = shares_nothing(p, added);
     if (status == SARTOR_OK && n + added->n > SR_MAX_LIVS)
         status = sr_fail(p->ctx, SARTOR_INVALID, "livs: %d and %d LIVs are more than %d", n,
                          added->n, SR_MAX_LIVS);
@@ -188,7 +212,7 @@ static int64_t wanted(const plan *p, sr_axis_kind kind, int64_t old) {
 
 static sartor_status no_shrinking(const plan *p, const char *where, sr_axis_kind kind, int64_t old,
                                   int64_t size) {
-    const char *name = kind == SR_AXIS_MODEL ? "width" : sr_axis_name(kind);
+    const char *name = sr_growth_size_name(kind);
     if (size > SR_MAX_WIDTH)
         return sr_fail(p->ctx, SARTOR_INVALID, "%s%s of %" PRId64 ", at most %d", where, name, size,
                        SR_MAX_WIDTH);
@@ -209,7 +233,7 @@ static sartor_status grow_axis(plan *p, int i, sr_axis_kind kind, int64_t size) 
         return sr_fail(p->ctx, SARTOR_INVALID,
                        "LIV %d: %s of %s cannot grow without changing what it computes (%s); "
                        "--approximate grows it all the same",
-                       p->origin[i].unit + 1, sr_axis_name(kind), c->name, why);
+                       p->origin[i].unit + 1, sr_growth_size_name(kind), c->name, why);
     u->axis[kind] = size;
     return SARTOR_OK;
 }
@@ -257,9 +281,9 @@ static sartor_status grow_rotation(plan *p, int i, const sr_unit_sizes *old) {
     return SARTOR_OK;
 }
 
-/* A new LIV has the sizes of one in a new model of this width, or of the nearest width that its
- * class can have: a stream that grew need not hold whole heads. */
-static sartor_status size_new(plan *p, int i) {
+/* The sizes of a LIV in a new model of this width, or of the nearest width that its class can have:
+ * a stream that grew need not hold whole heads. */
+static sartor_status size_usual(plan *p, int i) {
     const sr_class *c = sr_class_get(p->genome.liv[i].liv_class);
     const int64_t width = p->sizes.width;
     sr_sizes near = p->sizes;
@@ -276,7 +300,7 @@ static sartor_status size_new(plan *p, int i) {
 
 /* In a larger architecture a LIV has what a new one has there, and keeps what it has more. */
 static sartor_status size_as_new(plan *p, int i, const sr_unit_sizes *old) {
-    SR_TRY(size_new(p, i));
+    SR_TRY(size_usual(p, i));
     sr_unit_sizes *u = &p->unit[i];
     const sr_unit_sizes usual = *u;
     const int64_t *had = old->axis;
@@ -304,6 +328,18 @@ static sartor_status grow_unit(plan *p, int i, bool used[SR_AXIS_KINDS]) {
     return grow_rotation(p, i, &old);
 }
 
+/* A new LIV is as large as the one that it copies has become, unless that is another class now. */
+static sartor_status size_new(plan *p, int i) {
+    const int alike = sr_unit_alike(p->from, &p->genome, p->origin, i);
+    for (int k = 0; alike >= 0 && k < p->genome.n; k++) {
+        if (p->origin[k].unit != alike || p->genome.liv[k].liv_class != p->genome.liv[i].liv_class)
+            continue;
+        p->unit[i] = p->unit[k];
+        return SARTOR_OK;
+    }
+    return size_usual(p, i);
+}
+
 static sartor_status grow_width(plan *p) {
     const int64_t old = p->from->sizes.width;
     p->sizes = p->from->sizes;
@@ -319,11 +355,13 @@ static sartor_status make_sizes(plan *p) {
     bool used[SR_AXIS_KINDS] = {[SR_AXIS_MODEL] = true};
     SR_TRY(grow_width(p));
     for (int i = 0; i < p->genome.n; i++)
-        SR_TRY(p->origin[i].unit >= 0 ? grow_unit(p, i, used) : size_new(p, i));
+        if (p->origin[i].unit >= 0) SR_TRY(grow_unit(p, i, used));
+    for (int i = 0; i < p->genome.n; i++)
+        if (p->origin[i].unit < 0) SR_TRY(size_new(p, i));
     for (int k = 0; k < SR_AXIS_KINDS; k++)
         if (p->request->size[k].value > 0 && !used[k])
             return sr_fail(p->ctx, SARTOR_INVALID, "no chosen LIV has an axis '%s'",
-                           sr_axis_name((sr_axis_kind)k));
+                           sr_growth_size_name((sr_axis_kind)k));
     return SARTOR_OK;
 }
 

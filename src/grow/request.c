@@ -26,6 +26,12 @@ const sr_growth_size *sr_growth_size_get(int index) {
     return index >= 0 && (size_t)index < sizeof sizes / sizeof *sizes ? &sizes[index] : NULL;
 }
 
+const char *sr_growth_size_name(sr_axis_kind axis) {
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (sizes[i].axis == axis) return sizes[i].name;
+    return sr_axis_name(axis);
+}
+
 void sr_growth_request_free(sr_growth_request *r) {
     free(r->at);
     free(r->livs);
@@ -68,7 +74,8 @@ sartor_status sr_growth_request_set(sartor_context *ctx, sr_growth_request *r, c
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (strcmp(name, sizes[i].name) == 0) return set_size(ctx, r, &sizes[i], value);
     if (strcmp(name, "at") == 0) return set_text(ctx, &r->at, value);
-    if (strcmp(name, "livs") == 0) return set_text(ctx, &r->livs, value);
+    if (strcmp(name, "livs") == 0 || strcmp(name, "add-livs") == 0)
+        return set_text(ctx, &r->livs, value);
     if (strcmp(name, "to") == 0) return set_text(ctx, &r->to, value);
     if (strcmp(name, "rotation") == 0) return set_rotation(ctx, r, value);
     char names[256] = "";

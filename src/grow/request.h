@@ -33,8 +33,10 @@ typedef struct sr_growth_size {
 } sr_growth_size;
 /* NULL out of range. */
 const sr_growth_size *sr_growth_size_get(int index);
+/* What an axis is called in requests. */
+const char *sr_growth_size_name(sr_axis_kind axis);
 
-/* Sets one item by name: a size ("256", "+2"), "at", "livs", "to", "rotation"
+/* Sets one item by name: a size ("256", "+2"), "at", "livs" (or "add-livs"), "to", "rotation"
  * (auto|spread|extend|none). SARTOR_INVALID with what is wrong. */
 sartor_status sr_growth_request_set(sartor_context *ctx, sr_growth_request *request,
                                     const char *name, const char *value);

@@ -39,7 +39,7 @@ static void compare(const pass *a, const pass *b, sr_logit_difference *d) {
         for (int64_t j = 0; j < x.cols; j++) {
             const double u = (double)((const float *)x.data)[i * x.stride + j],
                          v = (double)((const float *)y.data)[i * y.stride + j];
-            if (!(fabs(u - v) <= d->worst)) d->worst = fabs(u - v);
+            if (!(fabs(u - v) <= d->worst) && !isnan(d->worst)) d->worst = fabs(u - v);
             d->largest = fmax(d->largest, fabs(u));
         }
 }

@@ -82,6 +82,10 @@ sartor_status sr_filter_declare(sr_declare *d, int axes, const sr_axis *channels
     const sr_init uniform = {SR_INIT_UNIFORM, 1 / sqrt((double)f.width), 0},
                   window = {SR_INIT_LINEAR_RANGE, log(100) / 1.5, log(100) / 0.3};
     sr_axis out[SR_MAX_AXES];
+    if (!f.learned && f.features % 2 == 0)
+        return sr_fail(d->ctx, SARTOR_INVALID,
+                       "LIV %d: %s computes an odd number of features of a position, not %d",
+                       d->unit->index + 1, d->unit->class_->name, (int)f.features);
     if (f.learned) SR_TRY(declare_positions(d));
     SR_TRY(declare_layers(d, &f));
     for (int i = 0; i < axes; i++) out[i] = channels[i];

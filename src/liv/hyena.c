@@ -102,9 +102,26 @@ static int channel_axes(const sr_unit *u, sr_axis axis[2]) {
     }
 }
 
+/* The projection is repeated a whole number of times, and a group has whole channels. */
+static sartor_status check_unit(sartor_context *ctx, const sr_unit *u) {
+    const int64_t *size = u->size.axis, rows = PARTS * size[SR_AXIS_CHANNEL],
+                  tile = size[SR_AXIS_TILE], groups = size[SR_AXIS_HEAD];
+    if (tile > 0 && rows % tile != 0)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "LIV %d: %s repeats %" PRId64 " projected rows, which 3 times %" PRId64
+                       " channels are no multiple of",
+                       u->index + 1, u->class_->name, tile, size[SR_AXIS_CHANNEL]);
+    if (groups > 0 && size[SR_AXIS_CHANNEL] % groups != 0)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "LIV %d: %s cannot have %" PRId64 " heads of %" PRId64 " channels in all",
+                       u->index + 1, u->class_->name, groups, size[SR_AXIS_CHANNEL]);
+    return SARTOR_OK;
+}
+
 /* A projection that is not repeated has a row for each channel of each part. */
 static sartor_status declare(sr_declare *d) {
     const sr_unit *u = d->unit;
+    SR_TRY(check_unit(d->ctx, u));
     const bool experts = u->class_->code.featurizer == EXPERTS;
     const sr_init uniform = {SR_INIT_UNIFORM, 1 / sqrt((double)u->size.axis[SR_AXIS_TAP]), 0};
     sr_axis part[SR_MAX_AXES], row[SR_MAX_AXES];

@@ -7,6 +7,14 @@ sr_generation sr_generation_defaults(void) {
     return (sr_generation){.rate_factor = 1, .warmup = 200};
 }
 
+sr_generation sr_generation_with(double rate_factor, int64_t warmup, bool freeze_old) {
+    sr_generation born = sr_generation_defaults();
+    if (rate_factor >= 0) born.rate_factor = rate_factor;
+    if (warmup >= 0) born.warmup = warmup;
+    born.freeze_old = freeze_old;
+    return born;
+}
+
 sartor_status sr_births_add(sartor_context *ctx, sr_births *births, const sr_generation *born) {
     const int64_t earliest = births->count > 0 ? births->birth[births->count - 1].step : 0;
     if (births->count == SR_MAX_GROWTHS)

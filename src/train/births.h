@@ -23,6 +23,8 @@ typedef struct sr_generation {
 
 /* At step 0, with the schedule's rate after 200 own steps, beside the older generations. */
 sr_generation sr_generation_defaults(void);
+/* The same with what is given of it: a negative number leaves the default. */
+sr_generation sr_generation_with(double rate_factor, int64_t warmup, bool freeze_old);
 
 /* In order; birth[k - 1] is that of generation k. */
 typedef struct sr_births {

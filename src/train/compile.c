@@ -3,16 +3,28 @@
 #include "base/memory.h"
 #include "model/file.h"
 #include "train/loaded.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+/* Eight bytes of a length, which text cannot begin with, and an object. */
+static bool begins_like_safetensors(const char *name) {
+    char head[9];
+    FILE *f = fopen(name, "rb");
+    const bool is = f != NULL && fread(head, 1, sizeof head, f) == sizeof head && head[7] == '\0' &&
+                    head[8] == '{';
+    if (f != NULL) fclose(f);
+    return is;
+}
 
 static bool is_stored(const char *name) {
     static const char suffix[] = ".safetensors";
     const size_t n = strlen(name), k = sizeof suffix - 1;
     struct stat st;
-    return (n > k && strcmp(name + n - k, suffix) == 0) ||
-           (stat(name, &st) == 0 && S_ISDIR(st.st_mode));
+    if (n > k && strcmp(name + n - k, suffix) == 0) return true;
+    if (stat(name, &st) != 0) return false;
+    return S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && begins_like_safetensors(name));
 }
 
 static sartor_status compile_stored(sartor_context *ctx, const char *name, sr_model **model) {

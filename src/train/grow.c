@@ -9,6 +9,7 @@
 #include "train/loaded.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <sartor/grow.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,9 @@ typedef struct job {
     size_t tokenizer_bytes;
 } job;
 
-void sartor_grow_defaults(sartor_grow_options *o) { *o = (sartor_grow_options){.seed = 0}; }
+void sartor_grow_defaults(sartor_grow_options *o) {
+    *o = (sartor_grow_options){.new_rate = -1, .new_warmup = -1};
+}
 
 void sartor_grow_release(sartor_grow_result *r) {
     free(r->changes);
@@ -73,6 +76,10 @@ static sartor_status read_state(job *j) {
     return sr_model_read_bytes(j->ctx, j->reader, j->model, sr_generation_prefix, s->generation);
 }
 
+static bool says_how_to_train(const sartor_grow_options *o) {
+    return o->new_rate >= 0 || o->new_warmup >= 0 || o->freeze_old;
+}
+
 static sartor_status open_model(job *j) {
     const sartor_grow_options *o = j->options;
     if (o->model == NULL) return sr_fail(j->ctx, SARTOR_INVALID, "no model is given");
@@ -82,7 +89,21 @@ static sartor_status open_model(job *j) {
     SR_TRY(sr_model_path(j->ctx, o->model, &j->path));
     SR_TRY(sr_model_open(j->ctx, j->path, &j->reader, &j->model));
     SR_TRY(sr_model_tokenizer(j->ctx, j->reader, &j->tokenizer, &j->tokenizer_bytes));
-    return read_state(j);
+    SR_TRY(read_state(j));
+    if (j->before.m == NULL && says_how_to_train(o))
+        return sr_fail(
+            j->ctx, SARTOR_INVALID,
+            "%s: how new parts train is kept in checkpoints, and this is a model without "
+            "an optimiser",
+            j->path);
+    return SARTOR_OK;
+}
+
+/* Growing takes long where models are large. */
+static sartor_status go_on(const job *j) {
+    return sr_interrupted(j->ctx)
+               ? sr_fail(j->ctx, SARTOR_INTERRUPTED, "interrupted: nothing is written")
+               : SARTOR_OK;
 }
 
 /* ---- writing ---- */
@@ -107,6 +128,7 @@ static sartor_status write_model(job *j, const sr_model *model, const state *s) 
     int notes = 0;
     if (j->record != NULL) note[notes++] = (sr_model_note){sr_record_key, j->record};
     if (j->note != NULL) note[notes++] = (sr_model_note){sr_growth_note_key, j->note};
+    SR_TRY(go_on(j));
     if (j->options->dry_run) return SARTOR_OK;
     SR_TRY(refuse_input(j));
     return sr_model_save(j->ctx, j->options->out, model, j->tokenizer, j->tokenizer_bytes, extra,
@@ -120,9 +142,13 @@ static sartor_status compare(job *j, sr_model *from, sr_model *to, bool exact,
     sr_logit_difference d;
     sr_cost before, after;
     const int64_t tokens = from->sizes.context < TOKENS ? from->sizes.context : TOKENS;
+    SR_TRY(go_on(j));
     SR_TRY(sr_compare_logits(j->ctx, from, to, tokens, j->options->seed, j->threads, &d));
     SR_TRY(sr_model_cost(j->ctx, from, &before));
     SR_TRY(sr_model_cost(j->ctx, to, &after));
+    if (isnan(d.worst))
+        return sr_fail(j->ctx, SARTOR_NOT_FINITE,
+                       "%s: its logits are not all finite numbers: nothing is written", j->path);
     const bool same = d.worst <= sr_logit_tolerance(&d);
     r->max_abs_logit_difference = d.worst;
     r->largest_logit = d.largest;
@@ -174,9 +200,11 @@ static sartor_status plan(job *j, sr_growth **growth) {
 static sartor_status fill(job *j, const sr_growth *g) {
     SR_TRY(sr_model_allocate(j->ctx, g->to));
     sr_model_init(g->to, j->options->seed);
+    SR_TRY(go_on(j));
     sr_growth_weights(g, j->model->params, g->to->params);
+    const sartor_grow_options *o = j->options;
     if (j->before.m == NULL) return SARTOR_OK;
-    sr_generation born = sr_generation_defaults();
+    sr_generation born = sr_generation_with(o->new_rate, o->new_warmup, o->freeze_old);
     int generation = 0;
     SR_TRY(sr_record_grown(j->ctx, j->path, j->reader, &born, &generation, &j->record));
     SR_TRY(make_state(j->ctx, g->to->schema.elements, true, &j->after));
@@ -227,6 +255,7 @@ static sartor_status shrink_generations(job *j, const sr_growth *g) {
 static sartor_status shrink(job *j, const sr_growth_undo *u, sartor_grow_result *r) {
     sr_model *from = u->from;
     SR_TRY(sr_model_allocate(j->ctx, from));
+    sr_model_init(from, 0); /* a table that no LIV of the larger model turns by is not in it */
     sr_growth_shrink(u->growth, j->model->params, from->params);
     if (j->before.m != NULL) {
         SR_TRY(make_state(j->ctx, from->schema.elements, false, &j->after));
@@ -243,7 +272,7 @@ static sartor_status shrink(job *j, const sr_growth_undo *u, sartor_grow_result 
 
 static sartor_status undo(job *j, sartor_grow_result *r) {
     sr_growth_undo u;
-    if (j->options->n_items > 0)
+    if (j->options->n_items > 0 || says_how_to_train(j->options))
         return sr_fail(j->ctx, SARTOR_INVALID, "to undo growth and to grow are two calls");
     sartor_status status = sr_growth_note_read(j->ctx, j->reader, j->model, &u);
     if (status != SARTOR_OK) return sr_fail_in(j->ctx, status, "%s", j->path);

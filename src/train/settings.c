@@ -109,10 +109,7 @@ static sartor_status resolve_growth(sartor_context *ctx, const sartor_train_opti
                                     sr_growth_steps *growth, sr_run_settings *s) {
     growth->count = 0;
     s->growth = growth;
-    s->born = sr_generation_defaults();
-    if (o->new_rate >= 0) s->born.rate_factor = o->new_rate;
-    if (o->new_warmup >= 0) s->born.warmup = o->new_warmup;
-    s->born.freeze_old = o->freeze_old;
+    s->born = sr_generation_with(o->new_rate, o->new_warmup, o->freeze_old);
     SR_TRY(check_number(ctx, "the learning-rate factor of new parts", s->born.rate_factor, 0));
     SR_TRY(check_range(ctx, "the warm-up of new parts", s->born.warmup, 0, max_steps));
     if (o->grow == NULL) return SARTOR_OK;
