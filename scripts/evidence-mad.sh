@@ -6,7 +6,8 @@
 #
 # quick   the quick suite of all architectures          text    the same on text, at equal FLOPs
 # larger  longer runs of six of them, task by task      learns  what attention must be able to learn
-# grid    the whole memorization task                   laws    sartor scale on text
+# ceilings  memorization at one rate of its grid          laws    sartor scale on text
+# grid    the whole memorization task, 36 runs (not by default)
 # Raw answers land in docs/results/mad/.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -17,7 +18,7 @@ workers=${WORKERS:-2}
 results=$here/docs/results/mad
 mkdir -p "$folder" "$results"
 parts=("${@:2}")
-[ "${#parts[@]}" -gt 0 ] || parts=(quick text larger learns grid laws)
+[ "${#parts[@]}" -gt 0 ] || parts=(quick text larger learns ceilings laws)
 
 # Two mixers of tokens and two of channels each; the first four have published scores.
 published=("(MHA GMemless)x2" "(Mamba)x4" "(GLA GMemless)x2" "(Hyena GMemless)x2")
@@ -99,9 +100,16 @@ learns() {
     done
 }
 
+# The six vocabularies of memorization at one rate.
+ceilings() {
+    local options=(--precision bf16 --suite full --tasks memorization --lr 1e-3 --weight-decay 0)
+    mad memorization memorization "${options[@]}" "${published[0]}"
+    mad memorization-mamba memorization "${options[@]}" "${published[1]}"
+}
+
 # All 36 runs of the benchmark.
 grid() {
-    mad memorization grid --precision bf16 --suite full --tasks memorization "${published[0]}"
+    mad grid grid --precision bf16 --suite full --tasks memorization "${published[0]}"
 }
 
 laws() {
