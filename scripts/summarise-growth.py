@@ -216,12 +216,20 @@ def print_search(folder):
 
 
 def print_bias(folder):
-    """What trials that inherit are flattered by: the same architectures from random weights."""
+    """What inheriting flatters: bits per byte in the search, and of the same architectures trained from
+    random weights on as much as a trial from scratch."""
     for seed in search_seeds(folder):
-        name = f"search-bias-{seed}.json"
-        if not os.path.exists(os.path.join(folder, name)):
+        answer = read(folder, f"search-bias-{seed}.json")
+        if answer is None:
             continue
-        print(json.dumps(read(folder, name))[:2000])
+        print(f"Bias, seed {seed}: {answer['tokens']:,} tokens from random weights\n")
+        members = [x for x in answer["finals"] if x["validation"]["mean"] is not None]
+        rows = [(x["trial"], f"{x['search']['bpb']:.4f}", f"{x['validation']['mean']:.4f}",
+                 f"{x['validation']['mean'] - x['search']['bpb']:+.4f}", f"{x['bpb']['mean']:.4f}")
+                for x in members if "search" in x and not x["baseline"]]
+        rows += [(x["baseline"], "-", f"{x['validation']['mean']:.4f}", "-", f"{x['bpb']['mean']:.4f}")
+                 for x in members if x["baseline"]]
+        table(("trial", "in the search", "from random weights", "difference", "test"), rows)
 
 
 # ---- plots ----
