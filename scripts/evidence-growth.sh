@@ -36,12 +36,12 @@ text() {
 }
 
 # The sizes of one experiment: $arch and $sizes of the small model as `train` makes it, $custom to
-# enlarge it before it is trained, $growth and then $after to make it the final one.
+# enlarge it before it is trained, $growth to make it the final one.
 rule_sizes() {
     local blocks=$1 width=$2 ff=$3
     local whole="(SA-1 GMemless)x$blocks" half="(SA-1 GMemless)x$((blocks / 2))"
     local head=$((width / 4))
-    arch=$whole sizes=(--width "$width" --head-dim "$head") custom=(--ff "$ff") growth=() after=()
+    arch=$whole sizes=(--width "$width" --head-dim "$head") custom=(--ff "$ff") growth=()
     case $4 in
     scratch) ;;
     ff) custom=() growth=(--ff "$ff") ;;
@@ -50,7 +50,7 @@ rule_sizes() {
         custom+=(--heads +2) growth=(--width "$width")
         ;;
     layers)
-        arch=$half after=(--ff "$ff") # new LIVs have the default
+        arch=$half
         growth=(--add-livs "$(printf 'SA-1,GMemless,%.0s' $(seq $((blocks / 2))) | sed 's/,$//')@end")
         ;;
     # four heads of twice the size in the end
@@ -107,13 +107,9 @@ begin() {
     rm "$out/large"
 }
 
-# enlarge IN OUT COST SEED: by $growth and $after; a line of JSON for each in COST.
+# enlarge IN OUT COST SEED: by $growth; its answer in COST.
 enlarge() {
     "$sartor" grow "$1" --out "$2" --seed "$4" "${growth[@]}" --json >"$3.part"
-    if [ ${#after[@]} -gt 0 ]; then
-        "$sartor" grow "$2" --out "$2.after" --seed "$4" "${after[@]}" --json >>"$3.part"
-        mv "$2.after" "$2"
-    fi
     mv "$3.part" "$3"
 }
 
@@ -141,8 +137,8 @@ prefix() {
         enlarge "$out/checkpoint.safetensors" "$out/large" "$out/cost" "$seed"
         python3 - "$budget" "$out/cost" >"$out/plan.part" <<'PLAN'
 import json, sys
-cost = [json.loads(line) for line in open(sys.argv[2])]
-small = cost[0]["flops_per_token_before"] / cost[-1]["flops_per_token_after"]
+cost = json.load(open(sys.argv[2]))
+small = cost["flops_per_token_before"] / cost["flops_per_token_after"]
 steps = round(float(sys.argv[1]) / (2 / 3 + small / 3))
 print(round(steps / 3), steps, round(float(sys.argv[1]) / small))
 PLAN
