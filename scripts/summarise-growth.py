@@ -215,6 +215,20 @@ def print_search(folder):
                "TFLOPs to scratch's last", "the other's by then"), rows)
 
 
+def hypervolume(points, scale):
+    """Of (bits per byte, parameters), as the search computes it: what they dominate below its scale's
+    end, parameters by their logarithm."""
+    def place(name, value):
+        low, high, by_log = scale[name]
+        return math.log(value / low) / math.log(high / low) if by_log else (value - low) / (high - low)
+
+    volume, least = 0, 1
+    for bits, params in sorted((place("bpb", b), place("params", p)) for b, p in points):
+        if bits < 1 and params < least:
+            volume, least = volume + (1 - bits) * (least - params), params
+    return volume
+
+
 def print_bias(folder):
     """What inheriting flatters: bits per byte in the search, and of the same architectures trained from
     random weights on as much as a trial from scratch."""
@@ -230,6 +244,13 @@ def print_bias(folder):
         rows += [(x["baseline"], "-", f"{x['validation']['mean']:.4f}", "-", f"{x['bpb']['mean']:.4f}")
                  for x in members if x["baseline"]]
         table(("trial", "in the search", "from random weights", "difference", "test"), rows)
+        scale = read(folder, f"search-inherit-{seed}.json")["settings"]["scale"]
+        mine = [x for x in members if not x["baseline"]]
+        for label, bits in (("in the search", [x["search"]["bpb"] for x in mine]),
+                            ("from random weights", [x["validation"]["mean"] for x in mine])):
+            volume = hypervolume([(b, x["params"]) for b, x in zip(bits, mine)], scale)
+            print(f"hypervolume {label}: {volume:.4f}")
+        print()
 
 
 # ---- plots ----
