@@ -86,7 +86,6 @@ larger_one() {
 larger() {
     larger_one memorization memorization:vocab=2048,test=256 200
     larger_one recall recall:train=1600,test=256 50
-    larger_one compression compression:train=6400,test=256 25
     larger_one copy copy:length=128,train=1600,test=256 50
     larger_one noisy noisy:vocab=24,train=1600,test=256 60
     larger_one fuzzy fuzzy:vocab=8,key-size=2,value-size=2,train=1600,test=256 50
