@@ -145,12 +145,6 @@ static inline void v_store(act *p, vf v) {
 #endif
 }
 
-/* Asks for a row that is needed soon: rows that lie apart are not fetched ahead by themselves. */
-enum { ROWS_AHEAD = 4 };
-static inline void v_fetch_row(const act *x, int64_t n) {
-    for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof(act)) __builtin_prefetch(x + i);
-}
-
 /* The first n < VL elements; the other lanes are 0. Masks where there are: a detour over the stack
  * waits for its own stores. */
 #if defined(__AVX512F__)
@@ -351,6 +345,13 @@ static inline void sr_share(int64_t n, int64_t grain, int64_t *low, int64_t *hig
 /* Row pointers of views, by element type. */
 static inline act *act_row(const sr_view *v, int64_t row) {
     return (act *)v->data + row * v->stride;
+}
+/* At row r of those below `high`, asks for one that is needed soon: rows that lie apart are not
+ * fetched ahead by themselves. */
+static inline void act_fetch_ahead(const sr_view *v, int64_t r, int64_t high) {
+    const int64_t soon = r + 4;
+    for (int64_t i = 0; soon < high && i < v->cols; i += 64 / (int64_t)sizeof(act))
+        __builtin_prefetch(act_row(v, soon) + i);
 }
 static inline float *real_row(const sr_view *v, int64_t row) {
     return (float *)v->data + row * v->stride;

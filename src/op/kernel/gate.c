@@ -12,10 +12,7 @@ SR_INLINE void forward_rows(const sr_call *c, sr_map_kind map) {
     int64_t low, high;
     sr_share(c->out.rows, 1, &low, &high);
     for (int64_t r = low; r < high; r++) {
-        if (r + ROWS_AHEAD < high) {
-            v_fetch_row(act_row(&c->in[0], r + ROWS_AHEAD), cols);
-            v_fetch_row(act_row(&c->in[1], r + ROWS_AHEAD), cols);
-        }
+        for (int i = 0; i < 2; i++) act_fetch_ahead(&c->in[i], r, high);
         const act *a = act_row(&c->in[0], r), *b = act_row(&c->in[1], r);
         act *y = act_row(&c->out, r);
         for (int64_t j = 0; j < full; j += VL) forward(map, a + j, b + j, y + j, VL);
@@ -52,11 +49,8 @@ SR_INLINE void backward_rows(const sr_call *c, sr_map_kind map) {
     int64_t low, high;
     sr_share(c->dout.rows, 1, &low, &high);
     for (int64_t r = low; r < high; r++) {
-        if (r + ROWS_AHEAD < high) {
-            v_fetch_row(act_row(&c->in[0], r + ROWS_AHEAD), cols);
-            v_fetch_row(act_row(&c->in[1], r + ROWS_AHEAD), cols);
-            v_fetch_row(act_row(&c->dout, r + ROWS_AHEAD), cols);
-        }
+        for (int i = 0; i < 2; i++) act_fetch_ahead(&c->in[i], r, high);
+        act_fetch_ahead(&c->dout, r, high);
         const rows p = {act_row(&c->in[0], r),
                         act_row(&c->in[1], r),
                         act_row(&c->dout, r),

@@ -39,7 +39,7 @@ static void rotate(const sr_call *c, const sr_view *from, const sr_view *to, boo
 #pragma omp barrier
         sr_share(from->rows, 1, &low, &high);
         for (int64_t r = low; r < high; r++) {
-            if (r + ROWS_AHEAD < high) v_fetch_row(act_row(from, r + ROWS_AHEAD), from->cols);
+            act_fetch_ahead(from, r, high);
             const float *co = table + r % length * n * 2, *si = co + n;
             for (int64_t h = 0; h < from->cols; h += hd) {
                 const act *x = act_row(from, r) + h;
