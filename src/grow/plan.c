@@ -116,6 +116,9 @@ static sartor_status insert_livs(plan *p, const char *text) {
     const char *at = strrchr(text, '@');
     const int n = p->from->genome.n;
     int position = n;
+    if (at != NULL && strchr(text, '@') != at)
+        return sr_fail(p->ctx, SARTOR_INVALID,
+                       "livs: '%.40s' names more than one place; add at one after the other", text);
     if (at != NULL && strcmp(at + 1, "start") == 0)
         position = 0;
     else if (at != NULL && strcmp(at + 1, "end") != 0)
