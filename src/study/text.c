@@ -52,7 +52,8 @@ static sartor_status read_text(sartor_context *ctx, const sr_study *study, sr_st
     const json_t *data = json_object_get(fact, "data");
     const size_t n = json_array_size(data);
     if (n == 0)
-        return sr_fail(ctx, SARTOR_INVALID, "%s: was made without text to train on", sr_study_path(study));
+        return sr_fail(ctx, SARTOR_INVALID, "%s: was made without text to train on",
+                       sr_study_path(study));
     const char **paths = calloc(n > 0 ? n : 1, sizeof *paths);
     if (paths == NULL) return sr_no_memory(ctx);
     for (size_t i = 0; i < n; i++) {
