@@ -5,8 +5,8 @@
 #     scripts/evidence-growth.sh [FOLDER] [PART...]     runs and text go there; default build/growth
 #
 # PARTs, all by default: small-1 small-2 small-3 (ff, width, layers at 0.3 M parameters, by seed),
-# axes-1 .. axes-3 (heads, value, key), large-1 .. (1 M parameters), search-0 .. search-2 (inherit),
-# bias-0 (what inheriting flatters).
+# axes-1 .. axes-3 (heads, value, key), large-1 .. large-3 (1 M parameters), long-1 (0.3 M parameters,
+# 10 M tokens), search-0 .. search-2 (inherit), bias-0 .. bias-2 (what inheriting flatters).
 # Two runs at a time (JOBS=2), four at most. Raw results, curves thinned to a hundred points, land in
 # docs/results/growth/.
 set -euo pipefail
@@ -228,6 +228,17 @@ part_small() {
         "rule small width copy none $drawn"
 }
 
+# Long enough for a small model to fall behind.
+part_long() {
+    shape=(4 64 352) rate=3e-3 budget=9766
+    together \
+        "from_scratch long-scratch-100-$seed scratch $budget" \
+        "rule long ff grown none" \
+        "rule long layers grown stack none" \
+        "rule long width grown none" \
+        "from_scratch long-scratch-150-$seed scratch $((budget * 3 / 2))"
+}
+
 part_axes() {
     shape=(3 64 352) rate=3e-3 budget=2930
     together \
@@ -289,7 +300,7 @@ together() {
 text
 if [ $# -gt 0 ]; then shift; fi
 [ $# -gt 0 ] || set -- small-1 small-2 small-3 axes-1 axes-2 axes-3 \
-    large-1 large-2 large-3 search-0 search-1 search-2 bias-0
+    large-1 large-2 large-3 long-1 search-0 search-1 search-2 bias-0 bias-1 bias-2
 for part in "$@"; do
     seed=${part##*-}
     "part_${part%-*}"
