@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZES = 16, ITEMS = SIZES + 4 };
+enum { SIZES = 16, ITEMS = SIZES + 5 };
 
 static int print_json(const sartor_grow_result *r) {
     return sr_print_json(json_pack(
@@ -130,7 +130,8 @@ static int run(const sr_command *self, int argc, char **argv) {
     sartor_grow_defaults(&o);
     const char *sizes[SIZES] = {NULL}, *at = NULL, *livs = NULL, *to = NULL;
     static const char *const rotations[] = {"auto", "spread", "extend", "none"};
-    int rotation = 0, code, rows = 0;
+    static const char *const kinds[] = {"silent", "stacked"};
+    int rotation = 0, new_livs = 0, code, rows = 0;
     int64_t threads = 0;
     bool json = false;
     sr_option table[SIZES + 24];
@@ -153,6 +154,9 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_HEADING("Depth"),
         SR_TEXT("add-livs", "CLASSES@POSITION", &livs,
                 "LIVs to add: SA-3,GMemless@end, @start, or @4 for behind LIV 4"),
+        SR_CHOICE("new-livs", "silent|stacked", &new_livs,
+                  "what added LIVs are at first: silent, or stacked: whole copies of LIVs of their "
+                  "class; the change of the function is printed"),
         SR_TEXT(
             "to", "ARCH", &to,
             "grow into this architecture, which has the model's LIVs in order; with --width, or "
@@ -185,6 +189,7 @@ static int run(const sr_command *self, int argc, char **argv) {
     if (livs != NULL) items[o.n_items++] = (sartor_grow_item){"livs", livs};
     if (to != NULL) items[o.n_items++] = (sartor_grow_item){"to", to};
     if (rotation > 0) items[o.n_items++] = (sartor_grow_item){"rotation", rotations[rotation]};
+    if (new_livs > 0) items[o.n_items++] = (sartor_grow_item){"new-livs", kinds[new_livs]};
     o.items = items;
     o.threads = (int)threads;
     return grow(&o, json);
