@@ -381,7 +381,11 @@ static sartor_status make(plan *p, sr_growth **growth) {
     SR_TRY(make_genome(p));
     SR_TRY(make_sizes(p));
     if (!is_larger(p)) return sr_fail(p->ctx, SARTOR_INVALID, "nothing would grow");
-    return sr_growth_create(p->ctx, p->from, &p->genome, &p->sizes, p->unit, p->origin, growth);
+    SR_TRY(sr_growth_create(p->ctx, p->from, &p->genome, &p->sizes, p->unit, p->origin, growth));
+    if (p->request->new_livs != SR_NEW_LIVS_STACKED || sr_growth_stack(*growth)) return SARTOR_OK;
+    sr_growth_destroy(growth);
+    return sr_fail(p->ctx, SARTOR_INVALID,
+                   "new-livs: no LIV is added whose class the model has, so none is stacked");
 }
 
 sartor_status sr_growth_plan(sartor_context *ctx, const sr_model *from,

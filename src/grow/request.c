@@ -76,6 +76,14 @@ static sartor_status set_rotation(sartor_context *ctx, sr_growth_request *r, con
                    value);
 }
 
+static sartor_status set_new_livs(sartor_context *ctx, sr_growth_request *r, const char *value) {
+    const bool stacked = strcmp(value, "stacked") == 0;
+    if (!stacked && strcmp(value, "silent") != 0)
+        return sr_fail(ctx, SARTOR_INVALID, "new-livs: '%.40s' is not silent or stacked", value);
+    r->new_livs = stacked ? SR_NEW_LIVS_STACKED : SR_NEW_LIVS_SILENT;
+    return SARTOR_OK;
+}
+
 sartor_status sr_growth_request_set(sartor_context *ctx, sr_growth_request *r, const char *name,
                                     const char *value) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -85,6 +93,7 @@ sartor_status sr_growth_request_set(sartor_context *ctx, sr_growth_request *r, c
         return set_text(ctx, &r->livs, "livs", value);
     if (strcmp(name, "to") == 0) return set_text(ctx, &r->to, name, value);
     if (strcmp(name, "rotation") == 0) return set_rotation(ctx, r, value);
+    if (strcmp(name, "new-livs") == 0) return set_new_livs(ctx, r, value);
     char names[256] = "";
     size_t used = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes && used < sizeof names; i++)
