@@ -98,8 +98,10 @@ sartor_status sr_growth_request_set(sartor_context *ctx, sr_growth_request *r, c
     size_t used = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes && used < sizeof names; i++)
         used += (size_t)snprintf(names + used, sizeof names - used, "%s, ", sizes[i].name);
-    return sr_fail(ctx, SARTOR_INVALID, "nothing that grows is called '%.40s'; there are %slivs",
-                   name, names);
+    return sr_fail(
+        ctx, SARTOR_INVALID,
+        "nothing that grows is called '%.40s'; there are %slivs, to, and at, rotation, new-livs",
+        name, names);
 }
 
 static sartor_status set_item(sartor_context *ctx, sr_growth_request *r, char *item) {
