@@ -158,6 +158,9 @@ static sartor_status put_evaluator(sartor_context *ctx, const sartor_search_opti
     if (!trained)
         return sr_fail(ctx, SARTOR_INVALID,
                        "the evaluator inherit needs bpb among the objectives or limits");
+    if (sr_algorithm_find(o->algorithm)->unrelated)
+        return sr_fail(ctx, SARTOR_INVALID, "the algorithm %s makes no children that could inherit",
+                       o->algorithm);
     if (o->inherit_tokens > o->train_tokens)
         return sr_fail(ctx, SARTOR_INVALID,
                        "inherit-tokens is %" PRId64 ", more than train-tokens, %" PRId64

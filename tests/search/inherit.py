@@ -82,6 +82,8 @@ def children_inherit(bench):
     one_line(bad, "inherit-tokens")
     bad = bench.run(bench.search("d.study", *inherit, "--train-tokens", "2k"), expect=1)
     one_line(bad, "inherit-tokens is 3000", "train-tokens, 2000")
+    bad = bench.run(bench.search("d.study", *inherit, "--algorithm", "random"), expect=1)
+    one_line(bad, "the algorithm random makes no children")
     assert not os.path.exists(bench.path("d.study"))
 
 
