@@ -35,7 +35,8 @@ static int same_place(const sr_unit *unit, const sr_unit *alike, int param) {
 const sr_grown_tensor *sr_tensor_alike(const sr_growth *g, int param) {
     const sr_param *p = &g->to->schema.param[param];
     const int unit = p->scope - 1;
-    const int old = unit >= 0 ? sr_unit_alike(g->from, &g->to->genome, g->origin, unit) : -1;
+    const bool new = unit >= 0 && g->origin[unit].unit < 0;
+    const int old = new ? sr_unit_alike(g->from, &g->to->genome, g->origin, unit) : -1;
     for (int i = 0; old >= 0 && i < g->to->genome.n; i++) {
         if (g->origin[i].unit != old) continue;
         const int place = same_place(&g->to->units[unit], &g->to->units[i], param);

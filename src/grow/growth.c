@@ -299,15 +299,16 @@ bool sr_growth_stack(sr_growth *g) {
     return g->stacked;
 }
 
-/* A new unit adds nothing to the stream until its output projection has learned something, unless
- * it is stacked. */
+/* A new unit, or new experts beside a dense one, add nothing to the stream until their output
+ * projection has learned something, unless the unit is stacked. */
 static bool is_silent(const sr_growth *g, int param) {
     const sr_param *p = &g->to->schema.param[param];
-    if (p->scope == 0 || g->origin[p->scope - 1].unit >= 0) return false;
+    if (p->scope == 0 || g->tensor[param].from != NULL) return false;
     if (g->stacked && sr_tensor_alike(g, param) != NULL) return false;
     const sr_unit *u = &g->to->units[p->scope - 1];
     for (int b = 0; b < SR_BRANCHES; b++)
-        if (u->slot[b][SR_SLOT_OUT] == param || u->slot[b][SR_SLOT_OUT_BIAS] == param) return true;
+        for (int s = SR_SLOT_OUT; s <= SR_SLOT_OUT_BIAS; s++)
+            if (u->slot[b][s] == param) return true;
     return false;
 }
 
