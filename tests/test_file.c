@@ -87,9 +87,15 @@ static int written(void) {
 
 static int written_with_names(void) {
     sr_file f;
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("tmpfs", "/proc", "tmpfs", 0, NULL) != 0)
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return -1;
+    /* a file that was begun without a name, and then cannot be linked to one */
+    REQUIRE(put("a", "old") == SARTOR_OK && sr_file_create(ctx, in_folder("a"), &f) == SARTOR_OK);
+    fputs("copied", f.stream);
+    if (mount("tmpfs", "/proc", "tmpfs", 0, NULL) != 0) return -1;
+    REQUIRE(sr_file_commit(ctx, &f) == SARTOR_OK && holds("a", "copied") && entries() == 1);
+    REQUIRE(unlink(in_folder("a")) == 0);
+
     REQUIRE(sr_file_create(ctx, in_folder("a"), &f) == SARTOR_OK);
     REQUIRE(f.temporary != NULL && entries() == 1);
     sr_file_abandon(&f);

@@ -189,10 +189,29 @@ static bool name_file(sr_file *file, bool *in_place) {
     return false;
 }
 
+/* Where a file without a name cannot have one after all: a copy that has. */
+static bool copy_to_name(sr_file *file) {
+    char block[1 << 16];
+    const int from = fileno(file->stream), to = open_temporary(file);
+    off_t at = 0;
+    ssize_t n = -1;
+    if (to < 0) return false;
+    while ((n = pread(from, block, sizeof block, at)) > 0) {
+        const ssize_t written = write(to, block, (size_t)n);
+        if (written < 0) break;
+        at += written;
+    }
+    const bool good = n == 0 && fsync(to) == 0;
+    const int error = errno;
+    close(to);
+    errno = error;
+    return good;
+}
+
 sartor_status sr_file_commit(sartor_context *ctx, sr_file *file) {
     bool in_place = false, good = fflush(file->stream) == 0 && !ferror(file->stream) &&
                                   fsync(fileno(file->stream)) == 0;
-    if (good && file->temporary == NULL) good = name_file(file, &in_place);
+    if (good && file->temporary == NULL) good = name_file(file, &in_place) || copy_to_name(file);
     if (good && !in_place) good = rename(file->temporary, file->path) == 0;
     if (!good) {
         sartor_status status = io_error(ctx, file->path, "write");
