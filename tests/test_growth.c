@@ -368,6 +368,8 @@ static void test_refusals(void **state) {
         {"livs=1.1.1.1.4-1.1.1.1.4@1", "share nothing"},
         {"livs=SA-1@", "is no place"},
         {"heads=+3 at=3", "cannot become"},
+        {"heads=+1 kv-heads=5 at=3", "4 heads over 2 of keys and values cannot become 5 over 5"},
+        {"heads=+2 kv-heads=6 at=3", "4 heads over 2 of keys and values cannot become 6 over 6"},
         {"key=6 rotation=spread", "spread to a multiple"},
         {"key=6 rotation=often", "is not auto"},
         {"to=lfm2 livs=SA-1@end", "names its LIVs"},
@@ -380,6 +382,17 @@ static void test_refusals(void **state) {
         if (strstr(sartor_error(ctx), cases[i].says) == NULL)
             fail_msg("'%s': %s", cases[i].request, sartor_error(ctx));
     }
+    sr_model_destroy(&m);
+}
+
+/* A width that is asked for but does not grow leaves the norms of the stream as they are. */
+static void test_same_width(void **state) {
+    (void)state;
+    sr_model *m = growth_model(ctx, "SA-1 GMemless", &growth_sizes);
+    sr_growth *g = growth_must(ctx, m, "the same width", "width=16 ff=+1", false);
+    assert_int_equal(g->to->sizes.width, 16);
+    assert_int_equal(g->to->sizes.divisor, 0);
+    sr_growth_destroy(&g);
     sr_model_destroy(&m);
 }
 
@@ -496,6 +509,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_into_experts, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_random_orders, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_way_back, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_same_width, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_free_sizes, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs_copy, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs_fit, make_context, free_context),
