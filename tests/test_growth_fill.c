@@ -82,49 +82,6 @@ static const float *values(const sr_model *m, const char *name, int64_t *n) {
     return m->params + p->offset;
 }
 
-/* Old pairs turn as they did; of a spread table the new ones turn as in a new model of that size,
- * of an extended one ever more slowly, by the ratio of the last two. */
-static void test_rotations(void **state) {
-    (void)state;
-    static const struct {
-        const char *arch, *request, *table;
-        int64_t pairs;
-    } cases[] = {
-        {"SA-1", "key=12 rotation=spread", "rope.12.freq", 6},
-        {"SA-1", "key=9 rotation=extend", "liv.0.rope.freq", 4},
-        {"SA-1", "key=9 rotation=none", "liv.0.rope.freq", 2},
-    };
-    int64_t n;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        sr_model *m = growth_model(ctx, cases[i].arch, &growth_sizes);
-        sr_growth *g = growth_must(ctx, m, cases[i].arch, cases[i].request, false);
-        const float *table = values(g->to, cases[i].table, &n);
-        assert_int_equal(n, cases[i].pairs);
-        for (int64_t k = 0; k < n; k++) {
-            /* of 4 channels: 1, 1/100; of 12: 10000^(-k/6) */
-            const double expected = n == 6 ? pow(10000, -(double)k / 6) : pow(100, -(double)k);
-            if (!(fabs((double)table[k] / expected - 1) < 1e-6))
-                fail_msg("%s: pair %d turns by %g, not %g", cases[i].request, (int)k,
-                         (double)table[k], expected);
-        }
-        sr_growth_destroy(&g);
-        sr_model_destroy(&m);
-    }
-    /* a single pair goes on with the ratio of its base, and a grown table with its own */
-    sr_sizes sizes = growth_sizes;
-    sizes.head_dim = 2;
-    sr_model *m = growth_model(ctx, "SA-1", &sizes);
-    sr_growth *g = growth_must(ctx, m, "one pair", "key=5 rotation=extend", false),
-              *again = growth_must(ctx, g->to, "one pair", "key=+2", false);
-    const float *table = values(again->to, "liv.0.rope.freq", &n);
-    assert_int_equal(n, 3);
-    for (int64_t k = 0; k < n; k++)
-        assert_true(fabs((double)table[k] / pow(1e-4, (double)k) - 1) < 1e-6);
-    sr_growth_destroy(&again);
-    sr_growth_destroy(&g);
-    sr_model_destroy(&m);
-}
-
 /* Where a new LIV copies one that grows as well, it has what that one has of old numbers: also
  * the means among gains, and the second of two equal heads. */
 static void test_new_livs_take_what_is_old(void **state) {
@@ -328,7 +285,6 @@ static void test_approximate_growth(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_gains_are_means, make_context, free_context),
-        cmocka_unit_test_setup_teardown(test_rotations, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs_take_what_is_old, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs_draw_the_rest, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_zeros_have_no_size, make_context, free_context),
