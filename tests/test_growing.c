@@ -408,6 +408,26 @@ static double largest_update(sr_stage *s) {
     return worst;
 }
 
+/* Of short runs on that task. */
+static sr_run_settings short_settings(void) {
+    const sr_sizes sizes = {.width = 32,
+                            .head_dim = 8,
+                            .window = 8,
+                            .vocab = VOCAB,
+                            .context = LENGTH,
+                            .filter_length = LENGTH};
+    return (sr_run_settings){.sizes = sizes,
+                             .batch = ROWS,
+                             .accumulate = 1,
+                             .steps = WARM + AFTER,
+                             .warmup = 5,
+                             .rate = 3e-3,
+                             .min_rate = 3e-4,
+                             .precision = SARTOR_F32,
+                             .threads = 1,
+                             .seed = 3};
+}
+
 /* Without decay and clipping: a larger model has a larger norm. */
 static void test_updates(void **state) {
     (void)state;
@@ -418,22 +438,7 @@ static void test_updates(void **state) {
         {"SA-3 GConv-1 GLA MLP", "width=+8 key=+2 value=+3 taps=+1 channels=+4"},
         {"Mamba-2 GMemless RWKV-6", "width=+16 heads=+2 livs=SA-1,GMemless@1"},
     };
-    const sr_sizes sizes = {.width = 32,
-                            .head_dim = 8,
-                            .window = 8,
-                            .vocab = VOCAB,
-                            .context = LENGTH,
-                            .filter_length = LENGTH};
-    const sr_run_settings settings = {.sizes = sizes,
-                                      .batch = ROWS,
-                                      .accumulate = 1,
-                                      .steps = WARM + AFTER,
-                                      .warmup = 5,
-                                      .rate = 3e-3,
-                                      .min_rate = 3e-4,
-                                      .precision = SARTOR_F32,
-                                      .threads = 1,
-                                      .seed = 3};
+    const sr_run_settings settings = short_settings();
     const sr_generation born = {.rate_factor = 1};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sr_run_record record = {.totals = 1, .total = {WARM + AFTER}, .validation = NAN};
@@ -460,12 +465,75 @@ static void test_updates(void **state) {
     }
 }
 
+/* A second growth keeps the generations, and the moments, that the first one made. */
+static void test_generations(void **state) {
+    (void)state;
+    static const char second[] = "width=+4 livs=SA-1@1";
+    const sr_run_settings settings = short_settings();
+    const sr_generation born = {.rate_factor = 1};
+    sr_run_record record = {.totals = 1, .total = {WARM + AFTER}, .validation = NAN};
+    sr_stage s = make_stage("SA-1 GMemless", &settings, &record);
+    sr_growing_result result;
+    sr_growth_request request;
+    sr_growth *g;
+    sr_step step;
+    good(sr_growing_step(ctx, &s, "ff=+7 heads=+1", &born, &settings, &record, &result));
+    for (int i = 0; i < 3; i++)
+        good(sr_trainer_step(ctx, s.trainer, &(sr_task){.fill = fill}, &step));
+    good(sr_growth_request_parse(ctx, second, strlen(second), &request));
+    good(sr_growth_plan(ctx, s.model, &request, &g));
+    const size_t n = (size_t)s.model->schema.elements, grown = (size_t)g->to->schema.elements;
+    uint8_t *before = malloc(n), *expected = malloc(grown);
+    float *m = calloc(grown, sizeof *m), *v = calloc(grown, sizeof *v);
+    memcpy(before, s.trainer->generation, n);
+    sr_growth_generations(g, before, 2, expected);
+    sr_growth_moments(g, s.trainer->m, m);
+    sr_growth_moments(g, s.trainer->v, v);
+    sr_growth_destroy(&g);
+    sr_growth_request_free(&request);
+    good(sr_growing_step(ctx, &s, second, &born, &settings, &record, &result));
+    assert_int_equal(s.trainer->step, WARM + 3);
+    assert_int_equal(record.births.count, 2);
+    assert_int_equal(record.births.birth[0].step, WARM);
+    assert_int_equal(record.births.birth[1].step, WARM + 3);
+    assert_memory_equal(s.trainer->generation, expected, grown);
+    assert_memory_equal(s.trainer->m, m, grown * sizeof *m);
+    assert_memory_equal(s.trainer->v, v, grown * sizeof *v);
+    size_t of[3] = {0};
+    for (size_t i = 0; i < grown; i++) of[expected[i]]++;
+    assert_true(of[0] > 0 && of[1] > 0 && of[2] > 0);
+    free(before);
+    free(expected);
+    free(m);
+    free(v);
+    sr_stage_free(&s);
+}
+
+/* The first step behind a growth reads the bf16 copy of the weights that it made. */
+static void test_rounded(void **state) {
+    (void)state;
+    sr_run_settings settings = short_settings();
+    settings.precision = SARTOR_BF16;
+    const sr_generation born = {.rate_factor = 1};
+    sr_run_record record = {.totals = 1, .total = {WARM + AFTER}, .validation = NAN};
+    sr_stage s = make_stage("SA-1 GMemless", &settings, &record);
+    sr_growing_result result;
+    good(sr_growing_step(ctx, &s, "width=+5 ff=+7", &born, &settings, &record, &result));
+    const int64_t n = s.model->schema.elements;
+    uint16_t *rounded = calloc((size_t)n, sizeof *rounded);
+    sr_to_bf16(s.model->params, rounded, n, 1);
+    assert_memory_equal(s.trainer->rounded, rounded, (size_t)n * sizeof *rounded);
+    free(rounded);
+    sr_stage_free(&s);
+}
+
 int main(int argc, char **argv) {
     if (argc == 9 && strcmp(argv[1], "child") == 0) return child(argv + 2);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_killed),    cmocka_unit_test(test_killed_anywhere),
-        cmocka_unit_test(test_parts),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_elsewhere), cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_killed),      cmocka_unit_test(test_killed_anywhere),
+        cmocka_unit_test(test_parts),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_elsewhere),   cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_generations), cmocka_unit_test(test_rounded),
     };
     return cmocka_run_group_tests(tests, run_setup, run_teardown);
 }

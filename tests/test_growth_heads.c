@@ -113,6 +113,8 @@ static void test_usual_rotation(void **state) {
     assert_int_equal(sizes_after("SA-1", "key=9").pairs, 4);
     assert_int_equal(sizes_after("SA-1", "key=10").pairs, 5);
     assert_int_equal(sizes_after("SA-1", "key=10 rotation=none").pairs, 2);
+    /* keys that do not grow keep the model's table */
+    assert_int_equal(sizes_after("SA-1", "value=+1 rotation=extend").pairs, 0);
 }
 
 /* New channels of the first growth have been trained when the second one comes. */
