@@ -8,7 +8,9 @@
 #include "base/rng.h"
 #include "grow/request.h"
 #include "run_tools.h"
+#include "train/checkpoint.h"
 #include "train/growing.h"
+#include "train/loaded.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -337,6 +339,55 @@ static void test_elsewhere(void **state) {
     assert_true(loss_of(grown, STEPS) != loss_of(ungrown, STEPS));
 }
 
+/* How many weights of a checkpoint are of each generation. */
+static void count_generations(const char *path, int64_t of[3]) {
+    sr_st_reader *reader;
+    sr_model *model;
+    if (sr_model_open(ctx, path, &reader, &model) != SARTOR_OK) fail_msg("%s", sartor_error(ctx));
+    const int64_t n = model->schema.elements;
+    uint8_t *generation = calloc((size_t)n, 1);
+    of[0] = n, of[1] = of[2] = 0;
+    if (sr_st_find(reader, "adam.generation.embed.weight") != NULL) {
+        if (sr_model_read_bytes(ctx, reader, model, sr_generation_prefix, generation) != SARTOR_OK)
+            fail_msg("%s", sartor_error(ctx));
+        of[0] = 0;
+        for (int64_t i = 0; i < n; i++) of[generation[i]]++;
+    }
+    free(generation);
+    sr_model_destroy(&model);
+    sr_st_close(&reader);
+}
+
+/* Every growth of a file is a generation, and leaves those before it; undoing it gives the file
+ * before, with the generations that it had. */
+static void test_generations_of_files(void **state) {
+    (void)state;
+    const char *out = out_folder("generations");
+    char file[3][192];
+    int64_t first[3], second[3], third[3];
+    snprintf(file[0], sizeof file[0], "%s/checkpoint.safetensors", out);
+    snprintf(file[1], sizeof file[1], "%s/once.safetensors", root);
+    snprintf(file[2], sizeof file[2], "%s/twice.safetensors", root);
+    sartor_train_options o = small_run(out, STEPS);
+    run_part(&o, &(sr_run_limits){.pause = FIRST});
+    grow_file(file[0], file[1], "40", SARTOR_OK);
+    grow_file(file[1], file[2], "+9", SARTOR_OK);
+    count_generations(file[0], first);
+    count_generations(file[1], second);
+    count_generations(file[2], third);
+    assert_int_equal(second[0], first[0]);
+    assert_true(second[1] > 0 && second[2] == 0);
+    assert_int_equal(third[0], first[0]);
+    assert_int_equal(third[1], second[1]);
+    assert_true(third[2] > 0);
+    for (int i = 2; i > 0; i--) { /* and back, one by one */
+        char back[192];
+        snprintf(back, sizeof back, "%s/back%d.safetensors", root, i);
+        grow_file(file[i], back, NULL, SARTOR_OK);
+        same_files(file[i - 1], back);
+    }
+}
+
 /* ---- old and new weights under the optimiser ---- */
 
 enum { ROWS = 2, LENGTH = 16, VOCAB = 61, WARM = 30, AFTER = 100 };
@@ -530,10 +581,15 @@ static void test_rounded(void **state) {
 int main(int argc, char **argv) {
     if (argc == 9 && strcmp(argv[1], "child") == 0) return child(argv + 2);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_killed),      cmocka_unit_test(test_killed_anywhere),
-        cmocka_unit_test(test_parts),       cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_elsewhere),   cmocka_unit_test(test_updates),
-        cmocka_unit_test(test_generations), cmocka_unit_test(test_rounded),
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_killed_anywhere),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_elsewhere),
+        cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_generations),
+        cmocka_unit_test(test_rounded),
+        cmocka_unit_test(test_generations_of_files),
     };
     return cmocka_run_group_tests(tests, run_setup, run_teardown);
 }
