@@ -5,8 +5,8 @@
 #     scripts/evidence-growth.sh [FOLDER] [PART...]     runs and text go there; default build/growth
 #
 # PARTs, all by default: small-1 small-2 small-3 (ff, width, layers at 0.3 M parameters, by seed),
-# axes-1 .. axes-3 (heads, value, key), large-1 .. (1 M parameters), search-0 .. search-2 (inherit),
-# bias-0 (what inheriting flatters).
+# axes-1 .. axes-3 (heads, value, key), large-1 .. large-3 (1 M parameters), long-1 (0.3 M parameters,
+# 10 M tokens), search-0 .. search-2 (inherit), bias-0 .. bias-2 (what inheriting flatters).
 # Two runs at a time (JOBS=2), four at most. Raw results, curves thinned to a hundred points, land in
 # docs/results/growth/.
 set -euo pipefail
@@ -107,9 +107,9 @@ begin() {
     rm "$out/large"
 }
 
-# enlarge IN OUT COST SEED: by $growth; its answer in COST.
+# enlarge IN OUT COST SEED OPTIONS...: by $growth; its answer in COST.
 enlarge() {
-    "$sartor" grow "$1" --out "$2" --seed "$4" "${growth[@]}" --json >"$3.part"
+    "$sartor" grow "$1" --out "$2" --seed "$4" "${growth[@]}" "${@:5}" --json >"$3.part"
     mv "$3.part" "$3"
 }
 
@@ -155,16 +155,23 @@ PLAN
     touch "$out/done"
 }
 
-# grown METHOD NAME SMALL: continues the small model by a method.
+# grown METHOD NAME SMALL: continues the small model by a method; stacked, rateX and warmN: `grow` with
+# options of its own.
 grown() {
-    local method=$1 name=$2 small=$3 out=$folder/$2
+    local method=$1 name=$2 small=$3 out=$folder/$2 options=()
     [ -f "$results/$name.json" ] && return 0
+    case $method in
+    rate*) options=(--new-rate "${method#rate}") ;;
+    warm*) options=(--new-warmup "${method#warm}") ;;
+    stacked) options=(--new-livs stacked) ;;
+    esac
     if [ ! -f "$out/begun" ]; then
         rm -rf "$out"
         mkdir -p "$out"
-        enlarge "$small/run/checkpoint.safetensors" "$out/large" "$out/cost" $((seed + 1))
+        enlarge "$small/run/checkpoint.safetensors" "$out/large" "$out/cost" $((seed + 1)) \
+            "${options[@]}"
         case $method in
-        grown) mv "$out/large" "$out/checkpoint.safetensors" ;;
+        grown | stacked | rate* | warm*) mv "$out/large" "$out/checkpoint.safetensors" ;;
         *) "$baselines" "$method" "$out/large" "$out/checkpoint.safetensors" --seed "$seed" ;;
         esac
         rm -f "$out/large"
@@ -215,8 +222,8 @@ from_scratch() {
 
 part_small() {
     shape=(4 64 352) rate=3e-3 budget=2930
-    local drawn=
-    if [ "$seed" -eq 1 ]; then drawn=drawn; fi
+    local drawn='' others=''
+    if [ "$seed" -eq 1 ]; then drawn=drawn others='stacked rate2 rate4 warm50'; fi
     together \
         "from_scratch small-scratch-100-$seed scratch $budget" \
         "rule small ff grown" \
@@ -224,8 +231,19 @@ part_small() {
         "rule small width grown" \
         "from_scratch small-scratch-150-$seed scratch $((budget * 3 / 2))" \
         "rule small ff copy none $drawn" \
-        "rule small layers stack none $drawn" \
+        "rule small layers stack none $drawn $others" \
         "rule small width copy none $drawn"
+}
+
+# Long enough for a small model to fall behind.
+part_long() {
+    shape=(4 64 352) rate=3e-3 budget=9766
+    together \
+        "from_scratch long-scratch-100-$seed scratch $budget" \
+        "rule long ff grown none" \
+        "rule long layers grown stack none" \
+        "rule long width grown none" \
+        "from_scratch long-scratch-150-$seed scratch $((budget * 3 / 2))"
 }
 
 part_axes() {
@@ -289,7 +307,7 @@ together() {
 text
 if [ $# -gt 0 ]; then shift; fi
 [ $# -gt 0 ] || set -- small-1 small-2 small-3 axes-1 axes-2 axes-3 \
-    large-1 large-2 large-3 search-0 search-1 search-2 bias-0
+    large-1 large-2 large-3 long-1 search-0 search-1 search-2 bias-0 bias-1 bias-2
 for part in "$@"; do
     seed=${part##*-}
     "part_${part%-*}"

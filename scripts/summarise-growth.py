@@ -339,7 +339,7 @@ def main():
     folder = arguments[0] if arguments else os.path.join(
         os.path.dirname(os.path.abspath(__file__)), "..", "docs", "results", "growth")
     runs = read_runs(folder)
-    for scale in ("small", "axes", "large"):
+    for scale in ("small", "axes", "large", "long"):
         if any(key[0] == scale for key in runs):
             print(f"{scale}\n")
             print_finals(runs, scale)

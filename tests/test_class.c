@@ -46,7 +46,9 @@ static void test_rows_never_move(void **state) {
         "MH-Hyena", "Hyena-Experts", "Hyena-Experts-Top2", "GDN", "RWKV-6", "RWKV-6-CM", "LinAttn",
         "LinAttn-1H", "GLA", "GLA-1H", "Mamba-2",
         /* and composed again */
-        "GEGLU"};
+        "GEGLU",
+        /* and whole */
+        "MoE-MLP-Shared"};
     int n = (int)(sizeof later / sizeof *later);
     assert_true(sr_class_count() >= SR_PAPER_CLASSES + n);
     assert_true(sr_class_count() < SR_POOL_CLASSES);

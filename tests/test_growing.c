@@ -202,6 +202,10 @@ static void test_refused(void **state) {
         {"8: width=32", "stage 1: nothing would grow"},
         {"8: depth=2", "nothing that grows is called 'depth'"},
         {"8: livs=SA-99@end", "SA-99"},
+        {"8: width=48 ff=+1 width=50", "stage 1: width is given twice"},
+        {"8: livs=SA-1@end; 9: livs=SA-1@start livs=SA-1@end", "stage 2: livs is given twice"},
+        {"8: ff=+1 at=2 at=4", "stage 1: at is given twice"},
+        {"8: livs=SA-1@end,SA-3@start", "stage 1: livs: 'SA-1@end,SA-3@start' names more than one"},
         {"8: width=48; 9: at=7 ff=99", "not within LIVs 1 to 4"},
         {"8: width=65536 ff=65536", "memory"},
     };

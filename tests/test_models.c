@@ -317,6 +317,7 @@ static void test_mad_parameters(void **state) {
                 {"GMemless", 135168},
                 {"MoE-MLP", 165000 - 128},
                 {"MoE-MLP-Top2", 165000 - 128},
+                {"MoE-MLP-Shared", 165000 - 128 + 128 * 128}, /* not in MAD */
                 {"Mamba", 107264},
                 {"LinAttn", 65824},
                 {"LinAttn-1H", 131584},

@@ -121,6 +121,7 @@ static int64_t by_weights(const sr_class *c, const sr_sizes *s) {
     case 11:
         return 4 * d * d;
     case 12:
+    case 23:
         return 2 * d * d + 8 * d + 8;
     case 14:
         return 3 * d * d + 2 * maps(c, s);
@@ -173,6 +174,9 @@ static tally alone(const sr_class *c, const sr_sizes *s) {
         break;
     case 12:
         out = 8 * d;
+        break;
+    case 23:
+        out = 9 * d;
         break;
     case 14:
     case 15:
@@ -323,9 +327,10 @@ static void test_across_classes(void **state) {
 /* Units of different feature shapes share nothing, whatever their labels say. */
 static void test_other_shapes(void **state) {
     (void)state;
-    static const char *const pairs[][2] = {
-        {"SA-1", "SA-3"},   {"SA-1", "SA-1-Diff"},       {"SA-1", "SA-1-1H"}, {"Rec-1", "Rec-2"},
-        {"Rec-2", "Mamba"}, {"MoE-MLP", "MoE-MLP-Top2"}, {"GLA", "LinAttn"}};
+    static const char *const pairs[][2] = {{"SA-1", "SA-3"},    {"SA-1", "SA-1-Diff"},
+                                           {"SA-1", "SA-1-1H"}, {"Rec-1", "Rec-2"},
+                                           {"Rec-2", "Mamba"},  {"MoE-MLP-Shared", "MoE-MLP-Top2"},
+                                           {"GLA", "LinAttn"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         const sr_class *a = sr_class_find(pairs[i][0]), *b = sr_class_find(pairs[i][1]);
         sr_genome plain = {.n = 2, .liv = {{a->number, 1, 1, 1, 1}, {b->number, 1, 1, 1, 1}}};

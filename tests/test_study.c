@@ -82,8 +82,10 @@ static void test_settings(void **state) {
          "was made with rate 0.1, asked for is 0.25"},
         {json_pack("{s:[ii]}", "limits", 1, 3), "was made with limits [1,2], asked for is [1,3]"},
         {json_pack("{s:b}", "tie", 0), "was made with tie true, asked for is false"},
-        {json_pack("{s:i}", "seed", 1), "was made with seed nothing, asked for is 1"},
-        {json_pack("{}"), "was made with width 128, asked for is nothing"},
+        {json_pack("{s:i}", "seed", 1), "was made with seed none, asked for is 1"},
+        {json_pack("{}"), "was made with width 128, asked for is none"},
+        {json_pack("{s:s}", "evaluator", "inherit"),
+         "was made with evaluator scratch, asked for is inherit"},
         {json_pack("{s:s}", "width", "128"), "was made with width 128, asked for is 128"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -18,7 +18,8 @@ extern "C" {
  * "channels", "rank", "features", "mix") with its new value ("256") or what is added ("+2"); "at"
  * with the LIVs that grow ("1,3-5,SA-3"; all that have the axis); "livs" with those to add
  * ("SA-3,GMemless@end"); "to" with an architecture that has the model as a part; "rotation" with
- * what becomes of rotated keys ("auto", "spread", "extend", "none"). */
+ * what becomes of rotated keys ("auto", "spread", "extend", "none"); "new-livs" with what added
+ * LIVs are at first: "silent", or "stacked" on copies of old ones, which changes the function. */
 typedef struct sartor_grow_item {
     const char *name, *value;
 } sartor_grow_item;

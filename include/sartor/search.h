@@ -50,8 +50,8 @@ typedef struct sartor_study_progress {
 typedef void (*sartor_study_progress_fn)(void *user, const sartor_study_progress *progress);
 
 typedef struct sartor_search_options {
-    const char *study; /* file */
-    sartor_text text;
+    const char *study;      /* file */
+    sartor_text text;       /* may name none where sartor_search_reads_text() is false */
     const char *tokenizer;  /* NULL: bytes */
     const char *objectives; /* "bpb,params,cache" */
     const char *algorithm;  /* "nsga2", "ga", "firefly", "random" */
@@ -60,7 +60,7 @@ typedef struct sartor_search_options {
     sartor_sizes sizes;
     sartor_evaluator evaluator;
     int64_t train_tokens;   /* per trial, rounded up to whole steps */
-    int64_t inherit_tokens; /* per trial that inherits; 0: 0.4 of train_tokens */
+    int64_t inherit_tokens; /* per trial that inherits, at most train_tokens; 0: 0.4 of them */
     /* Shares of its tokens at which a trial pauses, "0.25,0.5": only those go on that no other of
      * the generation dominates there, at least a quarter of the population. NULL: none. */
     const char *rungs;
@@ -84,6 +84,8 @@ typedef struct sartor_search_options {
     void *progress_user;
 } sartor_search_options;
 void sartor_search_defaults(sartor_search_options *options);
+/* Whether anything is trained: bits per byte is an objective, or limited. */
+bool sartor_search_reads_text(const sartor_search_options *options);
 
 /* What a search will take, before it starts; nothing is written. */
 typedef struct sartor_search_plan {

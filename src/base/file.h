@@ -20,16 +20,20 @@ typedef struct sr_map {
 sartor_status sr_map_open(sartor_context *ctx, const char *path, sr_map *map);
 void sr_map_close(sr_map *map);
 
-/* Writing under a temporary name beside the target; sr_file_commit() syncs and renames, so that
- * `path` is either the old file or the complete new one, whatever is killed when. Two processes may
- * write the same path at once: the last rename wins. */
+/* Writing a file that has no name, or a temporary one beside the target where the file system knows
+ * no such files; sr_file_commit() syncs it and puts it in its place, so that `path` is either the
+ * old file or the complete new one, whatever is killed when. What has no name goes with its
+ * process. Two processes may write the same path at once: the last one wins. */
 typedef struct sr_file {
     FILE *stream; /* write here; errors are found by sr_file_commit() */
-    char *path, *temporary;
+    char *path;
+    char *temporary; /* NULL: no name */
 } sr_file;
 sartor_status sr_file_create(sartor_context *ctx, const char *path, sr_file *file);
+/* What is written so far, which must have been flushed. */
+sartor_status sr_file_map(sartor_context *ctx, const sr_file *file, sr_map *map);
 sartor_status sr_file_commit(sartor_context *ctx, sr_file *file);
-/* Drops the temporary file; harmless after a commit. */
+/* Drops what was written; harmless after a commit. */
 void sr_file_abandon(sr_file *file);
 
 /* mkdir -p. */

@@ -146,7 +146,7 @@ int sr_print_front(sartor_context *ctx, const char *study, const char *json) {
     size_t n = json_array_size(front);
     int code = SR_EXIT_OK;
     if (n == 0) {
-        printf("%s: no trial is finished yet\n", study);
+        printf("%s: " SR_EMPTY_FRONT "\n", study);
     } else {
         printf("%s: %zu architecture%s that no other beats in every objective\n\n", study, n,
                n == 1 ? "" : "s");

@@ -37,6 +37,8 @@ void sr_append(char *line, size_t room, const char *between, const char *format,
  * free(). NULL: not enough memory. `baseline`, or NULL, stands in front. */
 char *sr_backbone_text(sartor_context *ctx, const char *genome, const char *baseline);
 
+/* What is said of an empty front. */
+#define SR_EMPTY_FRONT "no trial is finished yet, or none is within the limits"
 /* A front as a table, from the JSON of sartor_study_front(). Returns the exit code. */
 int sr_print_front(sartor_context *ctx, const char *study, const char *json);
 

@@ -50,7 +50,7 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_HEADING("Model"),
         SR_ARGUMENT("MODEL", &model, "a folder that sartor train made, or a model file"),
         SR_HEADING("Text"),
-        SR_TEXT_ROWS(&data, &o.text),
+        SR_TEXT_ROWS(&data, &o.text, true),
         SR_CHOICE("split", "all|val|test|train", &split,
                   "the part of the text to measure on, as sartor train splits it with the same "
                   "--val, --test and --doc-separator"),

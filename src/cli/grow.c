@@ -7,8 +7,9 @@
 #include <inttypes.h>
 #include <sartor/grow.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { SIZES = 16, ITEMS = SIZES + 4 };
+enum { SIZES = 16, ITEMS = SIZES + 5 };
 
 static int print_json(const sartor_grow_result *r) {
     return sr_print_json(json_pack(
@@ -19,22 +20,71 @@ static int print_json(const sartor_grow_result *r) {
         "flops_per_token_after", sr_json_real(r->flops_after)));
 }
 
-static void print_change(const sartor_grow_change *c) {
+/* The tensor's name within its LIV, whose number from 1 goes to `liv`; 0: it is of the model. */
+static const char *name_in_liv(const char *name, int *liv) {
+    int at = 0;
+    if (sscanf(name, "liv.%d.%n", liv, &at) == 1 && at > 0) {
+        *liv += 1;
+        return name + at;
+    }
+    *liv = 0;
+    return name;
+}
+
+/* Whether two LIVs' tensors of one name change alike: they share a line. */
+static bool alike(const sartor_grow_change *a, const sartor_grow_change *b) {
+    int liv_a, liv_b;
+    return strcmp(name_in_liv(a->name, &liv_a), name_in_liv(b->name, &liv_b)) == 0 && liv_a > 0 &&
+           liv_b > 0 && a->rows_before == b->rows_before &&
+           a->columns_before == b->columns_before && a->rows == b->rows &&
+           a->columns == b->columns && a->fresh == b->fresh && a->zero == b->zero;
+}
+
+/* LIVs with a change like changes[first], as --at takes them: 1,3,5-8. */
+static void print_livs(const sartor_grow_change *changes, int n, int first) {
+    int liv, begin = 0, end = 0;
+    const char *between = "  ";
+    for (int k = first; k <= n; k++) {
+        if (k < n && !alike(&changes[first], &changes[k])) continue;
+        liv = 0;
+        if (k < n) name_in_liv(changes[k].name, &liv);
+        if (begin > 0 && liv == end + 1) {
+            end = liv;
+            continue;
+        }
+        if (begin > 0) {
+            printf("%s%d", between, begin);
+            if (end > begin) printf("-%d", end);
+            between = ",";
+        }
+        begin = end = liv;
+    }
+}
+
+/* One line for changes[i] and all that are alike, unless an earlier one had it. */
+static void print_change(const sartor_grow_change *changes, int n, int i) {
+    const sartor_grow_change *c = &changes[i];
+    for (int k = 0; k < i; k++)
+        if (alike(&changes[k], c)) return;
     char before[48] = "new", after[48], fresh[SR_NUMBER_TEXT], zero[SR_NUMBER_TEXT];
     if (c->rows_before > 0)
         snprintf(before, sizeof before, "%" PRId64 " x %" PRId64, c->rows_before,
                  c->columns_before);
     snprintf(after, sizeof after, "%" PRId64 " x %" PRId64, c->rows, c->columns);
-    printf("  %-28s %13s -> %-13s %12s %12s\n", c->name, before, after, sr_grouped(c->fresh, fresh),
+    int liv;
+    const char *name = name_in_liv(c->name, &liv);
+    printf("  %-22s %13s -> %-13s %12s %12s", name, before, after, sr_grouped(c->fresh, fresh),
            sr_grouped(c->zero, zero));
+    if (liv > 0) print_livs(changes, n, i);
+    putchar('\n');
 }
 
 static void print_result(const sartor_grow_options *o, const sartor_grow_result *r) {
     char a[SR_NUMBER_TEXT], b[SR_NUMBER_TEXT];
     if (r->n_changes > 0)
-        printf("  %-28s %13s    %-13s %12s %12s\n", "tensor", "before", "after", "new entries",
-               "of them zero");
-    for (int i = 0; i < r->n_changes; i++) print_change(&r->changes[i]);
+        printf("  %-22s %13s    %-13s %12s %12s  %s\n", "tensor", "before", "after", "new entries",
+               "of them zero", "in each of these LIVs");
+    for (int i = 0; i < r->n_changes; i++) print_change(r->changes, r->n_changes, i);
     printf("%s%-16s %.3g, the largest logit is %.3g: %s\n", r->n_changes > 0 ? "\n" : "",
            "difference", r->max_abs_logit_difference, r->largest_logit,
            r->exact ? "the same function" : "another function");
@@ -80,7 +130,8 @@ static int run(const sr_command *self, int argc, char **argv) {
     sartor_grow_defaults(&o);
     const char *sizes[SIZES] = {NULL}, *at = NULL, *livs = NULL, *to = NULL;
     static const char *const rotations[] = {"auto", "spread", "extend", "none"};
-    int rotation = 0, code, rows = 0;
+    static const char *const kinds[] = {"silent", "stacked"};
+    int rotation = 0, new_livs = 0, code, rows = 0;
     int64_t threads = 0;
     bool json = false;
     sr_option table[SIZES + 24];
@@ -103,6 +154,9 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_HEADING("Depth"),
         SR_TEXT("add-livs", "CLASSES@POSITION", &livs,
                 "LIVs to add: SA-3,GMemless@end, @start, or @4 for behind LIV 4"),
+        SR_CHOICE("new-livs", "silent|stacked", &new_livs,
+                  "what added LIVs are at first: silent, or stacked: whole copies of LIVs of their "
+                  "class; the change of the function is printed"),
         SR_TEXT(
             "to", "ARCH", &to,
             "grow into this architecture, which has the model's LIVs in order; with --width, or "
@@ -135,6 +189,7 @@ static int run(const sr_command *self, int argc, char **argv) {
     if (livs != NULL) items[o.n_items++] = (sartor_grow_item){"livs", livs};
     if (to != NULL) items[o.n_items++] = (sartor_grow_item){"to", to};
     if (rotation > 0) items[o.n_items++] = (sartor_grow_item){"rotation", rotations[rotation]};
+    if (new_livs > 0) items[o.n_items++] = (sartor_grow_item){"new-livs", kinds[new_livs]};
     o.items = items;
     o.threads = (int)threads;
     return grow(&o, json);

@@ -92,11 +92,11 @@ typedef struct sr_option {
         SR_FLAG("tie-embeddings", &(s)->tie_embeddings,                                            \
                 "use one matrix as embedding and unembedding")
 /* ... and a text (an sr_paths *, a sartor_text *) that is split for training. */
-#define SR_TEXT_ROWS(paths, text)                                                                  \
+#define SR_TEXT_ROWS(paths, text, needed)                                                          \
     SR_PATHS("data", "PATH", paths,                                                                \
              "text files or folders; 90 % of their documents train, 5 % validate, 5 % are for "    \
              "testing",                                                                            \
-             .required = true),                                                                    \
+             .required = (needed)),                                                                \
         SR_TEXT("val", "PATH", &(text)->validation,                                                \
                 "validate on this file or folder instead of 5 % of --data"),                       \
         SR_TEXT("test", "PATH", &(text)->test,                                                     \

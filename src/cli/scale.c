@@ -242,7 +242,7 @@ static int run(const sr_command *self, int argc, char **argv) {
                 .required = true),
         SR_FLAG("dry-run", &dry, "list the runs and what they take, and start nothing"),
         SR_HEADING("Text"),
-        SR_TEXT_ROWS(&data, &o.text),
+        SR_TEXT_ROWS(&data, &o.text, true),
         SR_TEXT("tokenizer", "F", &o.tokenizer,
                 "SentencePiece .model file, for example from sartor tokenizer (default: bytes)"),
         SR_HEADING("Budgets and sizes"),

@@ -21,8 +21,11 @@ static int print_plan(const sartor_search_options *o, const sartor_search_plan *
         snprintf(workers, sizeof workers, "%d worker%s", o->workers, o->workers == 1 ? "" : "s");
     else
         snprintf(workers, sizeof workers, "workers on all cores");
-    printf("%-12s %s of %s tokens each", "trials", sr_grouped(plan->trials, a),
-           sr_short_count((double)o->train_tokens, b));
+    if (sartor_search_reads_text(o))
+        printf("%-12s %s of %s tokens each", "trials", sr_grouped(plan->trials, a),
+               sr_short_count((double)o->train_tokens, b));
+    else
+        printf("%-12s %s, not trained on text", "trials", sr_grouped(plan->trials, a));
     if (plan->inherit_tokens > 0)
         printf(", or %s where they inherit", sr_short_count((double)plan->inherit_tokens, a));
     printf("%s\n", o->rungs != NULL && *o->rungs != '\0' ? ", less what stops at rungs" : "");
@@ -96,7 +99,7 @@ static int run(const sr_command *self, int argc, char **argv) {
                   "whose weights stay when a generation is done: the front's, also those of the "
                   "next parents, or all"),
         SR_HEADING("Text"),
-        SR_TEXT_ROWS(&data, &o.text),
+        SR_TEXT_ROWS(&data, &o.text, false),
         SR_TEXT("tokenizer", "F", &o.tokenizer,
                 "SentencePiece .model file, for example from sartor tokenizer (default: bytes)"),
         SR_HEADING("Search"),
@@ -104,7 +107,7 @@ static int run(const sr_command *self, int argc, char **argv) {
                 "what to minimise, with commas: bpb (bits per byte of the validation text), "
                 "params, cache (bytes at the context), flops (per token), memory (bytes while "
                 "decoding), prefill, decode (measured seconds per token), mad (1 - the score of "
-                "--mad-suite)"),
+                "--mad-suite); without bpb nothing is trained on text, and --data is not needed"),
         SR_CHOICE("algorithm", "nsga2|ga|firefly|random", &algorithm,
                   "how children are made and parents chosen"),
         SR_CHOICE("survival", "elitist|mu+lambda", &survival,
@@ -138,8 +141,8 @@ static int run(const sr_command *self, int argc, char **argv) {
                   "every architecture begins with random weights, or a child with those of its "
                   "parents wherever it agrees with them"),
         SR_SIZE("inherit-tokens", "N", &o.inherit_tokens,
-                "tokens that a child which inherits is trained on (default: 0.4 of "
-                "--train-tokens)",
+                "tokens that a child which inherits is trained on, at most --train-tokens "
+                "(default: 0.4 of them)",
                 1, SR_NO_LIMIT),
         SR_TEXT("rungs", "LIST", &o.rungs,
                 "shares of its tokens at which every architecture pauses, with commas: 0.25,0.5; "
@@ -180,7 +183,10 @@ static int run(const sr_command *self, int argc, char **argv) {
         o.n_limits = limits.count;
         o.text.paths = data.paths;
         o.text.n_paths = data.count;
-        code = dry ? dry_run(&o, json) : search(&o, json, quiet);
+        if (data.count == 0 && sartor_search_reads_text(&o))
+            code = sr_usage_error(self, "--data PATH is missing");
+        else
+            code = dry ? dry_run(&o, json) : search(&o, json, quiet);
     }
     sr_paths_free(&data);
     sr_paths_free(&limits);

@@ -76,7 +76,7 @@ static void print_best(const json_t *answer) {
             sr_append(text, sizeof text, ", ", "%s %s (trial %" PRId64 ")", name,
                       sr_objective_text(name, best, number), trial);
     }
-    sr_show_line("best", text[0] != '\0' ? text : "no trial is finished yet");
+    sr_show_line("best", text[0] != '\0' ? text : SR_EMPTY_FRONT);
 }
 
 /* "params 2.00 M, decode 2.00 ms": limits. Other collections are for programs. */

@@ -61,7 +61,7 @@ static int run(const sr_command *self, int argc, char **argv) {
         SR_TEXT("tokenizer", "F", &o.tokenizer,
                 "SentencePiece .model file, for example from sartor tokenizer (default: bytes)"),
         SR_HEADING("Text"),
-        SR_TEXT_ROWS(&data, &o.text),
+        SR_TEXT_ROWS(&data, &o.text, true),
         SR_HEADING("Training"),
         SR_TEXT("out", "DIR", &o.out,
                 "folder for the checkpoint, the model and metrics.jsonl; made if missing",

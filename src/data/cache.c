@@ -205,7 +205,7 @@ static sartor_status write_cache(maker *m, sr_source *source, const sr_cache_opt
     fwrite(m->starts, sizeof *m->starts, m->header.documents + 1, m->file.stream);
     if (fflush(m->file.stream) != 0 || ferror(m->file.stream)) return cannot_write(m);
     sr_map map;
-    SR_TRY(sr_map_open(m->ctx, m->file.temporary, &map));
+    SR_TRY(sr_file_map(m->ctx, &m->file, &map));
     m->header.checksum = checksum(m->header, map.data, map.size);
     sr_map_close(&map);
     rewind(m->file.stream);

@@ -32,11 +32,11 @@ static int same_place(const sr_unit *unit, const sr_unit *alike, int param) {
     return -1;
 }
 
-/* The grown tensor that `param` of a new unit copies, or NULL. */
-static const sr_grown_tensor *tensor_alike(const sr_growth *g, int param) {
+const sr_grown_tensor *sr_tensor_alike(const sr_growth *g, int param) {
     const sr_param *p = &g->to->schema.param[param];
     const int unit = p->scope - 1;
-    const int old = unit >= 0 ? sr_unit_alike(g->from, &g->to->genome, g->origin, unit) : -1;
+    const bool new = unit >= 0 && g->origin[unit].unit < 0;
+    const int old = new ? sr_unit_alike(g->from, &g->to->genome, g->origin, unit) : -1;
     for (int i = 0; old >= 0 && i < g->to->genome.n; i++) {
         if (g->origin[i].unit != old) continue;
         const int place = same_place(&g->to->units[unit], &g->to->units[i], param);
@@ -50,11 +50,11 @@ static const sr_grown_tensor *tensor_alike(const sr_growth *g, int param) {
 
 void sr_copy_alike(const sr_growth *g, int param, const float *from, float *weights) {
     const sr_param *p = &g->to->schema.param[param];
-    const sr_grown_tensor *t = tensor_alike(g, param);
+    const sr_grown_tensor *t = sr_tensor_alike(g, param);
     if (t == NULL) return;
     const float *grown = weights + t->to->offset,
                 size = sr_free_size(p, t->from, from + t->from->offset);
     float *to = weights + p->offset;
     for (int64_t i = 0; i < elements(p); i++)
-        to[i] = !p->trained || sr_grown_from_old(t, i) ? grown[i] : to[i] * size;
+        to[i] = g->stacked || !p->trained || sr_grown_from_old(t, i) ? grown[i] : to[i] * size;
 }

@@ -20,9 +20,14 @@ float sr_free_size(const sr_param *to, const sr_param *old, const float *from);
 int sr_unit_alike(const sr_model *from, const sr_genome *genome, const sr_unit_origin *origin,
                   int liv);
 
+/* The grown tensor of that unit which has the place of tensor `param` of a new one. NULL: there is
+ * no such unit, or its sizes differ. */
+const sr_grown_tensor *sr_tensor_alike(const sr_growth *growth, int param);
+
 /* Tensor `param` of a new unit, initialised in `weights`, where all old units have grown already:
- * what the unit alike has from before is copied, the rest gets its size. Nothing changes where
- * there is no such unit, or one of other sizes. `from`: the smaller model's weights. */
+ * what the unit alike has from before is copied, the rest gets its size; of a stacked one all is
+ * copied. Nothing changes where sr_tensor_alike() finds none. `from`: the smaller model's weights.
+ */
 void sr_copy_alike(const sr_growth *growth, int param, const float *from, float *weights);
 
 #endif

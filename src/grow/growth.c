@@ -291,13 +291,24 @@ void sr_growth_destroy(sr_growth **growth) {
     *growth = NULL;
 }
 
-/* A new unit adds nothing to the stream until its output projection has learned something. */
-static bool is_new_output(const sr_growth *g, int param) {
+bool sr_growth_stack(sr_growth *g) {
+    for (int i = 0; i < g->to->genome.n && !g->stacked; i++)
+        g->stacked =
+            g->origin[i].unit < 0 && sr_unit_alike(g->from, &g->to->genome, g->origin, i) >= 0;
+    if (g->stacked) g->exact = false;
+    return g->stacked;
+}
+
+/* A new unit, or new experts beside a dense one, add nothing to the stream until their output
+ * projection has learned something, unless the unit is stacked. */
+static bool is_silent(const sr_growth *g, int param) {
     const sr_param *p = &g->to->schema.param[param];
-    if (p->scope == 0 || g->origin[p->scope - 1].unit >= 0) return false;
+    if (p->scope == 0 || g->tensor[param].from != NULL) return false;
+    if (g->stacked && sr_tensor_alike(g, param) != NULL) return false;
     const sr_unit *u = &g->to->units[p->scope - 1];
     for (int b = 0; b < SR_BRANCHES; b++)
-        if (u->slot[b][SR_SLOT_OUT] == param || u->slot[b][SR_SLOT_OUT_BIAS] == param) return true;
+        for (int s = SR_SLOT_OUT; s <= SR_SLOT_OUT_BIAS; s++)
+            if (u->slot[b][s] == param) return true;
     return false;
 }
 
@@ -340,11 +351,11 @@ void sr_growth_weights(const sr_growth *g, const float *from, float *to) {
         const sr_grown_tensor *t = &g->tensor[i];
         if (t->from != NULL)
             grow_weights(t, from + t->from->offset, to + t->to->offset);
-        else if (is_new_output(g, i))
+        else if (is_silent(g, i))
             memset(to + t->to->offset, 0, (size_t)elements(t->to) * sizeof *to);
     }
     for (int i = 0; i < g->to->schema.count; i++)
-        if (g->tensor[i].from == NULL && !is_new_output(g, i)) sr_copy_alike(g, i, from, to);
+        if (g->tensor[i].from == NULL && !is_silent(g, i)) sr_copy_alike(g, i, from, to);
 }
 
 bool sr_grown_from_old(const sr_grown_tensor *t, int64_t index) {
@@ -418,15 +429,16 @@ void sr_growth_shrink_generations(const sr_growth *g, const uint8_t *to, uint8_t
 }
 
 sr_growth_change sr_growth_of(const sr_growth *g, int param) {
-    const sr_grown_tensor *t = &g->tensor[param];
+    const sr_grown_tensor *t = &g->tensor[param], *alike = t;
+    const bool new = t->from == NULL;
+    if (new) alike = g->stacked ? sr_tensor_alike(g, param) : NULL;
+    const fill whole = is_silent(g, param) ? ZERO : FREE;
     sr_growth_change c = {elements(t->to), 0, 0};
     for (int64_t k = 0; k < c.entries; k++) {
         int64_t old;
         int axis = 0;
-        const fill f = t->from != NULL           ? entry(t, k, &old, &axis)
-                       : is_new_output(g, param) ? ZERO
-                                                 : FREE;
-        c.fresh += f != COPY;
+        const fill f = alike != NULL ? entry(alike, k, &old, &axis) : whole;
+        c.fresh += new || f != COPY;
         c.zero += f == ZERO;
     }
     return c;

@@ -37,8 +37,10 @@ typedef struct sr_growth {
                              * leaves NULL, and may then only destroy the growth */
     sr_unit_origin *origin; /* to->genome.n */
     sr_grown_tensor *tensor;
-    int tensors; /* to->schema.count */
-    bool exact;  /* false: an axis grew that cannot without changing the function */
+    int tensors;  /* to->schema.count */
+    bool stacked; /* new units are whole copies (sr_growth_stack()) */
+    bool exact;   /* false: an axis grew that cannot without changing the function, or units are
+                   * stacked */
 } sr_growth;
 
 /* Compiles the larger model. `units` and `origin`: an entry per LIV of `genome`, whose LIVs that
@@ -48,6 +50,11 @@ sartor_status sr_growth_create(sartor_context *ctx, const sr_model *from, const 
                                const sr_sizes *sizes, const sr_unit_sizes *units,
                                const sr_unit_origin *origin, sr_growth **growth);
 void sr_growth_destroy(sr_growth **growth);
+
+/* Depth stacking (Gong et al. 2019; Du et al. 2024, arXiv 2405.15319): before any tensor is made,
+ * new units become whole copies of the old ones of their class, which changes the function. False,
+ * and nothing changes, where there is no such unit. */
+bool sr_growth_stack(sr_growth *growth);
 
 /* How often every head of keys and values is copied when heads grow: query heads of a group stay in
  * it, and either groups are added (1), or each group is cut into equal ones that begin with its

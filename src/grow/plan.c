@@ -116,6 +116,9 @@ static sartor_status insert_livs(plan *p, const char *text) {
     const char *at = strrchr(text, '@');
     const int n = p->from->genome.n;
     int position = n;
+    if (at != NULL && strchr(text, '@') != at)
+        return sr_fail(p->ctx, SARTOR_INVALID,
+                       "livs: '%.40s' names more than one place; add at one after the other", text);
     if (at != NULL && strcmp(at + 1, "start") == 0)
         position = 0;
     else if (at != NULL && strcmp(at + 1, "end") != 0)
@@ -386,7 +389,11 @@ static sartor_status make(plan *p, sr_growth **growth) {
     SR_TRY(make_genome(p));
     SR_TRY(make_sizes(p));
     if (!is_larger(p)) return sr_fail(p->ctx, SARTOR_INVALID, "nothing would grow");
-    return sr_growth_create(p->ctx, p->from, &p->genome, &p->sizes, p->unit, p->origin, growth);
+    SR_TRY(sr_growth_create(p->ctx, p->from, &p->genome, &p->sizes, p->unit, p->origin, growth));
+    if (p->request->new_livs != SR_NEW_LIVS_STACKED || sr_growth_stack(*growth)) return SARTOR_OK;
+    sr_growth_destroy(growth);
+    return sr_fail(p->ctx, SARTOR_INVALID,
+                   "new-livs: no LIV is added whose class the model has, so none is stacked");
 }
 
 sartor_status sr_growth_plan(sartor_context *ctx, const sr_model *from,

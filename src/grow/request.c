@@ -39,11 +39,17 @@ void sr_growth_request_free(sr_growth_request *r) {
     *r = (sr_growth_request){.at = NULL};
 }
 
+/* The last one would count, and the others be lost unseen. */
+static sartor_status given_twice(sartor_context *ctx, const char *name) {
+    return sr_fail(ctx, SARTOR_INVALID, "%s is given twice", name);
+}
+
 static sartor_status set_size(sartor_context *ctx, sr_growth_request *r, const sr_growth_size *s,
                               const char *value) {
     const bool more = *value == '+';
     char *end;
     const long long n = strtoll(value + more, &end, 10);
+    if (r->size[s->axis].value > 0) return given_twice(ctx, s->name);
     if (value[more] < '0' || value[more] > '9' || *end != '\0' || n < 1 || n > SR_MAX_WIDTH)
         return sr_fail(ctx, SARTOR_INVALID, "%s: '%.40s' is no size of 1 to %d, or +N", s->name,
                        value, SR_MAX_WIDTH);
@@ -52,8 +58,9 @@ static sartor_status set_size(sartor_context *ctx, sr_growth_request *r, const s
     return SARTOR_OK;
 }
 
-static sartor_status set_text(sartor_context *ctx, char **place, const char *value) {
-    free(*place);
+static sartor_status set_text(sartor_context *ctx, char **place, const char *name,
+                              const char *value) {
+    if (*place != NULL) return given_twice(ctx, name);
     *place = strdup(value);
     return *place != NULL ? SARTOR_OK : sr_no_memory(ctx);
 }
@@ -69,21 +76,32 @@ static sartor_status set_rotation(sartor_context *ctx, sr_growth_request *r, con
                    value);
 }
 
+static sartor_status set_new_livs(sartor_context *ctx, sr_growth_request *r, const char *value) {
+    const bool stacked = strcmp(value, "stacked") == 0;
+    if (!stacked && strcmp(value, "silent") != 0)
+        return sr_fail(ctx, SARTOR_INVALID, "new-livs: '%.40s' is not silent or stacked", value);
+    r->new_livs = stacked ? SR_NEW_LIVS_STACKED : SR_NEW_LIVS_SILENT;
+    return SARTOR_OK;
+}
+
 sartor_status sr_growth_request_set(sartor_context *ctx, sr_growth_request *r, const char *name,
                                     const char *value) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (strcmp(name, sizes[i].name) == 0) return set_size(ctx, r, &sizes[i], value);
-    if (strcmp(name, "at") == 0) return set_text(ctx, &r->at, value);
+    if (strcmp(name, "at") == 0) return set_text(ctx, &r->at, name, value);
     if (strcmp(name, "livs") == 0 || strcmp(name, "add-livs") == 0)
-        return set_text(ctx, &r->livs, value);
-    if (strcmp(name, "to") == 0) return set_text(ctx, &r->to, value);
+        return set_text(ctx, &r->livs, "livs", value);
+    if (strcmp(name, "to") == 0) return set_text(ctx, &r->to, name, value);
     if (strcmp(name, "rotation") == 0) return set_rotation(ctx, r, value);
+    if (strcmp(name, "new-livs") == 0) return set_new_livs(ctx, r, value);
     char names[256] = "";
     size_t used = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes && used < sizeof names; i++)
         used += (size_t)snprintf(names + used, sizeof names - used, "%s, ", sizes[i].name);
-    return sr_fail(ctx, SARTOR_INVALID, "nothing that grows is called '%.40s'; there are %slivs",
-                   name, names);
+    return sr_fail(
+        ctx, SARTOR_INVALID,
+        "nothing that grows is called '%.40s'; there are %slivs, to, and at, rotation, new-livs",
+        name, names);
 }
 
 static sartor_status set_item(sartor_context *ctx, sr_growth_request *r, char *item) {

@@ -13,6 +13,12 @@ typedef enum sr_rotation {
     SR_ROTATION_NONE    /* old pairs stay, new channels do not turn */
 } sr_rotation;
 
+/* What new LIVs are at first. */
+typedef enum sr_new_livs {
+    SR_NEW_LIVS_SILENT, /* they add nothing to the stream */
+    SR_NEW_LIVS_STACKED /* whole copies of LIVs of their class: another function */
+} sr_new_livs;
+
 typedef struct sr_growth_request {
     struct {
         int64_t value; /* 0: as it is */
@@ -22,6 +28,7 @@ typedef struct sr_growth_request {
     char *livs; /* "CLASSES@POSITION": LIVs to add; NULL: none */
     char *to;   /* an architecture that has the model as a part; NULL: its own */
     sr_rotation rotation;
+    sr_new_livs new_livs;
     bool approximate; /* also what changes the function */
 } sr_growth_request;
 void sr_growth_request_free(sr_growth_request *request);
@@ -37,7 +44,7 @@ const sr_growth_size *sr_growth_size_get(int index);
 const char *sr_growth_size_name(sr_axis_kind axis);
 
 /* Sets one item by name: a size ("256", "+2"), "at", "livs" (or "add-livs"), "to", "rotation"
- * (auto|spread|extend|none). SARTOR_INVALID with what is wrong. */
+ * (auto|spread|extend|none), "new-livs" (silent|stacked). SARTOR_INVALID with what is wrong. */
 sartor_status sr_growth_request_set(sartor_context *ctx, sr_growth_request *request,
                                     const char *name, const char *value);
 /* "width=256 ff=512 livs=SA-3,GMemless@end", items separated by spaces; `n` bytes. */

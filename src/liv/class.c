@@ -109,6 +109,7 @@ static const sr_class classes[] = {
     PLAIN(84, "Mamba-2", LIN, 16, 4, 1, 1, 3,
           "state space duality: a matrix state with one decay a head"),
     PLAIN(85, "GEGLU", MEM, 9, 1, 1, 5, 2, "gated memoryless unit with GELU"),
+    PLAIN(86, "MoE-MLP-Shared", MOE, 23, 1, 2, 5, 2, EXPERTS "2 active, beside one that always is"),
 };
 
 int sr_class_count(void) { return (int)(sizeof classes / sizeof *classes); }

@@ -53,7 +53,7 @@ typedef struct sr_family_builder {
     /* The weights of one branch, all but the norm before it and the output projection. */
     sartor_status (*declare)(sr_declare *d);
     /* From the normed stream n to what the output projection reads; sets u->out_gate where a gate
-     * follows that projection. */
+     * follows that projection, u->out_experts where there is a second one. */
     sr_value (*emit)(sr_build *b, sr_unit *u, int branch, sr_value n);
     /* The axes that the output projection reads, outermost first; returns how many (1..2). */
     int (*out)(const sr_unit *unit, sr_axis axis[2]);
@@ -98,6 +98,9 @@ sartor_status sr_size_state_heads(sartor_context *ctx, const sr_class *class_,
 /* Taps of a short depthwise convolution, one filter for each coordinate of the axes given. */
 sartor_status sr_declare_taps(sr_declare *d, sr_slot slot, const char *name, int feature, int axes,
                               const sr_axis *channels);
+/* A projection to the residual stream, of what has the axes given. */
+sartor_status sr_declare_out(sr_declare *d, sr_slot slot, const char *name, int axes,
+                             const sr_axis *read);
 /* A bias or a gain: one number for each coordinate of the axes given. */
 sartor_status sr_declare_vector(sr_declare *d, sr_slot slot, const char *name, int feature,
                                 sr_init init, int axes, const sr_axis *axis);

@@ -243,16 +243,28 @@ bool sr_class_grows_into(const sr_class *from, const sr_class *to) {
                           from->code.nonlinearity == to->code.nonlinearity);
 }
 
+static sr_axis stream(const sr_declare *d) {
+    return (sr_axis){SR_AXIS_MODEL, SR_WRITES, SR_BETWEEN_NORM, d->sizes->width};
+}
+
+sartor_status sr_declare_out(sr_declare *d, sr_slot slot, const char *name, int axes,
+                             const sr_axis *read) {
+    const sr_init init = {SR_INIT_NORMAL, 0.02 / sqrt((double)d->livs), 0};
+    sr_axis axis[SR_MAX_AXES] = {stream(d)};
+    memcpy(axis + 1, read, (size_t)axes * sizeof *axis);
+    return sr_declare_tensor(d, slot, name, SR_OWN, init, true, 1 + axes, axis);
+}
+
 /* Channel mixing: every unit is projected back to the residual stream by a matrix of its own, some
  * with a bias. */
 static sartor_status out_declare(sr_declare *d) {
     const sr_class *c = d->unit->class_;
-    sr_axis axis[3] = {{SR_AXIS_MODEL, SR_WRITES, SR_BETWEEN_NORM, d->sizes->width}};
-    const int read = sr_family_builder_of(c)->out(d->unit, axis + 1);
-    sr_init init = {SR_INIT_NORMAL, 0.02 / sqrt((double)d->livs), 0};
-    SR_TRY(sr_declare_tensor(d, SR_SLOT_OUT, "out.weight", SR_OWN, init, true, 1 + read, axis));
+    sr_axis read[2];
+    const sr_axis written = stream(d);
+    const int axes = sr_family_builder_of(c)->out(d->unit, read);
+    SR_TRY(sr_declare_out(d, SR_SLOT_OUT, "out.weight", axes, read));
     if (!sr_code_biases(c->code)) return SARTOR_OK;
-    return sr_declare_vector(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN, SR_INIT_ZERO, 1, axis);
+    return sr_declare_vector(d, SR_SLOT_OUT_BIAS, "out.bias", SR_OWN, SR_INIT_ZERO, 1, &written);
 }
 
 sartor_status sr_unit_declare(sartor_context *ctx, sr_schema *schema, const sr_sizes *sizes,
@@ -306,15 +318,19 @@ sr_value sr_unit_emit(sr_build *b, int i, sr_value x) {
     const sr_attr attr = {.norm = {SR_NORM_EPSILON, b->sizes->divisor}};
     sr_value n = sr_graph_op(b->graph, "rmsnorm", attr, norm, NULL);
     for (int branch = 0; branch < (u->class_->differential ? 2 : 1); branch++) {
-        u->out_gate = SR_NO_VALUE;
+        u->out_gate = u->out_experts = SR_NO_VALUE;
         sr_value out[3] = {sr_family_builder_of(u->class_)->emit(b, u, branch, n),
                            sr_weight(b, u, branch, SR_SLOT_OUT), x};
         if (u->out_gate != SR_NO_VALUE) {
             x = add_gated(b, u->out_gate, out);
             continue;
         }
-        x = sr_graph_op(b->graph, "linear", (sr_attr){.linear = {branch == 0 ? 1 : -1, true}}, out,
-                        NULL);
+        const sr_attr add = {.linear = {branch == 0 ? 1 : -1, true}};
+        x = sr_graph_op(b->graph, "linear", add, out, NULL);
+        if (u->out_experts != SR_NO_VALUE) {
+            sr_value more[3] = {u->out_experts, sr_weight(b, u, branch, SR_SLOT_OUT_EXPERTS), x};
+            x = sr_graph_op(b->graph, "linear", add, more, NULL);
+        }
         if (u->slot[branch][SR_SLOT_OUT_BIAS] >= 0) x = sr_bias(b, u, branch, x, SR_SLOT_OUT_BIAS);
     }
     return x;

@@ -35,7 +35,8 @@ typedef enum sr_slot {
     SR_SLOT_FILTER_POSITIONS,
     SR_SLOT_FILTER_SKIP,
     SR_SLOT_ROPE,
-    SR_SLOT_OUT,
+    SR_SLOT_OUT, /* from here to SR_SLOT_OUT_BIAS: what writes the residual stream */
+    SR_SLOT_OUT_EXPERTS,
     SR_SLOT_OUT_BIAS,
     SR_SLOT_OWN, /* and the next SR_OWN_SLOTS - 1: what a family of its own file names */
     SR_SLOTS = SR_SLOT_OWN + 20
@@ -59,7 +60,8 @@ typedef struct sr_unit {
     sr_value feature[SR_BRANCHES][2]; /* in sr_family_features() order */
     int cache[SR_BRANCHES][2];        /* state pieces of K and V */
     sr_value filter[SR_BRANCHES];
-    sr_value out_gate; /* its sigmoid multiplies what the output projection makes */
+    sr_value out_gate;    /* its sigmoid multiplies what the output projection makes */
+    sr_value out_experts; /* a second output projection reads it */
 } sr_unit;
 
 /* The sizes of a new unit. SARTOR_INVALID with the reason when a class cannot have the model's. */

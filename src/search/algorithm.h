@@ -46,6 +46,7 @@ typedef struct sr_birth {
 
 typedef struct sr_algorithm {
     const char *name, *summary;
+    bool unrelated; /* children have no parents */
     /* Candidates that a generation evaluates: the same for every algorithm at equal settings, so
      * that budgets are equal. `generation` from 0. */
     int (*children)(const sr_evolution *e, int generation);

@@ -119,10 +119,7 @@ sartor_status sartor_search_plan_make(sartor_context *ctx, const sartor_search_o
     sr_search_settings *settings = malloc(sizeof *settings);
     sartor_status status =
         settings != NULL ? SARTOR_OK : sr_fail(ctx, SARTOR_MEMORY, "not enough memory");
-    if (status == SARTOR_OK)
-        status = o->tokenizer != NULL ? sr_tokenizer_load(ctx, o->tokenizer, &tokenizer)
-                                      : sr_tokenizer_bytes(ctx, &tokenizer);
-    if (status == SARTOR_OK) status = sr_text_open(ctx, &o->text, false, &source);
+    if (status == SARTOR_OK) status = sr_search_input_open(ctx, o, &tokenizer, &source);
     if (status == SARTOR_OK)
         status = sr_search_settings_make(ctx, o, tokenizer, source, plan->excluded, &json);
     if (status == SARTOR_OK) status = sr_search_settings_read(ctx, json, settings);

@@ -22,6 +22,7 @@ static sartor_status survive(sartor_context *ctx, const sr_evolution *e, const s
 const sr_algorithm sr_random = {
     .name = "random",
     .summary = "uniform random candidates",
+    .unrelated = true,
     .children = sr_children,
     .propose = propose,
     .survive = survive,

@@ -92,10 +92,7 @@ static sartor_status make_settings(making *m) {
     const sartor_search_options *o = m->options;
     if (o->study == NULL || *o->study == '\0')
         return sr_fail(ctx, SARTOR_INVALID, "no study is given");
-    SR_TRY(o->tokenizer != NULL ? sr_tokenizer_load(ctx, o->tokenizer, &m->tokenizer)
-                                : sr_tokenizer_bytes(ctx, &m->tokenizer));
-    SR_TRY(sr_text_open(ctx, &o->text, false, &m->source));
-    SR_TRY(sr_source_require(ctx, m->source, SR_TRAIN | SR_VAL));
+    SR_TRY(sr_search_input_open(ctx, o, &m->tokenizer, &m->source));
     SR_TRY(sr_search_settings_make(ctx, o, m->tokenizer, m->source, m->excluded, &m->settings));
     return keep_memory_limit(m);
 }
@@ -160,7 +157,8 @@ static sartor_status make_study(making *m) {
     if (status == SARTOR_OK) status = sr_study_commit(ctx, m->study);
     if (status != SARTOR_OK) sr_study_rollback(m->study);
     SR_TRY(status);
-    SR_TRY(sr_study_text_tokens(ctx, &m->options->text, m->source, m->tokenizer, NULL));
+    if (sartor_search_reads_text(m->options))
+        SR_TRY(sr_study_text_tokens(ctx, &m->options->text, m->source, m->tokenizer, NULL));
     return put_timing(m);
 }
 

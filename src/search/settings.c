@@ -158,6 +158,14 @@ static sartor_status put_evaluator(sartor_context *ctx, const sartor_search_opti
     if (!trained)
         return sr_fail(ctx, SARTOR_INVALID,
                        "the evaluator inherit needs bpb among the objectives or limits");
+    if (sr_algorithm_find(o->algorithm)->unrelated)
+        return sr_fail(ctx, SARTOR_INVALID, "the algorithm %s makes no children that could inherit",
+                       o->algorithm);
+    if (o->inherit_tokens > o->train_tokens)
+        return sr_fail(ctx, SARTOR_INVALID,
+                       "inherit-tokens is %" PRId64 ", more than train-tokens, %" PRId64
+                       ": a child that inherits would cost more than one from scratch",
+                       o->inherit_tokens, o->train_tokens);
     const int64_t tokens =
         o->inherit_tokens > 0 ? o->inherit_tokens : (2 * o->train_tokens + 4) / 5;
     bool bad = json_object_set_new(json, "evaluator", json_string("inherit")) != 0;

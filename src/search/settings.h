@@ -44,7 +44,12 @@ typedef struct sr_search_settings {
     sr_star star;         /* pool, fitted to the sizes */
 } sr_search_settings;
 
-/* Options as settings; `corpus` has the train, validation and test identities of `source`.
+/* The tokenizer, and the text that `options` name: it may be missing (*source NULL) where nothing
+ * is trained. The caller closes both, also after an error. */
+sartor_status sr_search_input_open(sartor_context *ctx, const sartor_search_options *options,
+                                   sr_tokenizer **tokenizer, sr_source **source);
+
+/* Options as settings, with the identities of tokenizer and text (`source` may be NULL).
  * `excluded`: the classes that the sizes exclude. SARTOR_INVALID for whatever is wrong. */
 sartor_status sr_search_settings_make(sartor_context *ctx, const sartor_search_options *options,
                                       const sr_tokenizer *tokenizer, const sr_source *source,

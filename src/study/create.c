@@ -30,17 +30,26 @@ static bool same_value(const json_t *stored, const json_t *asked) {
            json_number_value(stored) == json_number_value(asked);
 }
 
+/* What a study has that does not mention a setting: without rungs, say, it was also made by a
+ * program that had none. */
+static const char *unmentioned(const char *key) {
+    static const struct { const char *key, *value; } defaults[] = {{"evaluator", "scratch"}};
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+        if (strcmp(key, defaults[i].key) == 0) return defaults[i].value;
+    return "none";
+}
+
 /* Both values as people write them. */
 static sartor_status differ(sartor_context *ctx, const sr_study *study, const char *key,
                             const json_t *stored, const json_t *asked) {
     const json_t *values[2] = {stored, asked};
     char *texts[2] = {NULL, NULL};
-    const char *shown[2] = {"nothing", "nothing"};
+    const char *shown[2] = {unmentioned(key), unmentioned(key)};
     sartor_status status = SARTOR_OK;
     for (int i = 0; i < 2 && status == SARTOR_OK; i++) {
         if (json_is_string(values[i]))
             shown[i] = json_string_value(values[i]);
-        else if (values[i] != NULL) {
+        else if (values[i] != NULL && !json_is_null(values[i])) {
             status = json_text(ctx, values[i], 15, &texts[i]);
             shown[i] = texts[i];
         }

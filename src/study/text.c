@@ -51,6 +51,9 @@ static sartor_status read_text(sartor_context *ctx, const sr_study *study, sr_st
                                const json_t *fact, sr_split parts) {
     const json_t *data = json_object_get(fact, "data");
     const size_t n = json_array_size(data);
+    if (n == 0)
+        return sr_fail(ctx, SARTOR_INVALID, "%s: was made without text to train on",
+                       sr_study_path(study));
     const char **paths = calloc(n > 0 ? n : 1, sizeof *paths);
     if (paths == NULL) return sr_no_memory(ctx);
     for (size_t i = 0; i < n; i++) {
@@ -124,15 +127,16 @@ static json_t *hash_json(sr_hash hash) {
 
 sartor_status sr_study_text_settings(sartor_context *ctx, const sr_tokenizer *tokenizer,
                                      const sr_source *source, json_t *settings) {
-    json_t *text =
-        json_pack("{s:o, s:o, s:o, s:o}", "tokenizer", hash_json(sr_tokenizer_identity(tokenizer)),
-                  "data", hash_json(sr_source_identity(source, SR_TRAIN)), "validation",
-                  hash_json(sr_source_identity(source, SR_VAL)), "test",
-                  hash_json(sr_source_identity(source, SR_TEST)));
-    sartor_status status =
-        text != NULL && json_object_update(settings, text) == 0 ? SARTOR_OK : sr_no_memory(ctx);
-    json_decref(text);
-    return status;
+    static const struct {
+        const char *name;
+        sr_split part;
+    } parts[] = {{"data", SR_TRAIN}, {"validation", SR_VAL}, {"test", SR_TEST}};
+    bool bad = json_object_set_new(settings, "tokenizer",
+                                   hash_json(sr_tokenizer_identity(tokenizer))) != 0;
+    for (size_t i = 0; i < 3 && source != NULL; i++)
+        bad |= json_object_set_new(settings, parts[i].name,
+                                   hash_json(sr_source_identity(source, parts[i].part))) != 0;
+    return bad ? sr_no_memory(ctx) : SARTOR_OK;
 }
 
 sartor_status sr_study_text_tokens(sartor_context *ctx, const sartor_text *text, sr_source *source,

@@ -9,7 +9,8 @@
 #include "train/corpus.h"
 
 /* Making a study: identities of tokenizer and parts as the settings "tokenizer", "data",
- * "validation", "test"; paths as a fact, inside a transaction (`tokenizer` NULL: bytes). */
+ * "validation", "test" (`source` NULL: of the tokenizer alone); paths as a fact, inside a
+ * transaction (`tokenizer` NULL: bytes). */
 sartor_status sr_study_text_settings(sartor_context *ctx, const sr_tokenizer *tokenizer,
                                      const sr_source *source, json_t *settings);
 sartor_status sr_study_text_put(sartor_context *ctx, sr_study *study, const sartor_text *text,

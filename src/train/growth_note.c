@@ -41,7 +41,9 @@ char *sr_growth_note_make(const sr_growth *g, const float *weights, const char *
     json_t *root = json_pack("{s:i, s:s, s:o, s:o, s:s*, s:o*}", "version", NOTE_FORMAT, "weights",
                              hash, "from", sr_architecture_json(g->from), "origin", origins_json(g),
                              "record", record, "earlier", before);
-    char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    const bool whole =
+        root != NULL && (!g->stacked || json_object_set_new(root, "stacked", json_true()) == 0);
+    char *text = whole ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;
 }
@@ -87,13 +89,13 @@ static sartor_status read_note(sartor_context *ctx, const char *text, const sr_m
     json_error_t error;
     const char *stored;
     json_t *from, *origins, *earlier = NULL;
-    int version;
+    int version, stacked = 0;
     char hash[SR_HASH_TEXT];
     undo->note = json_loads(text, JSON_REJECT_DUPLICATES, &error);
     if (undo->note == NULL ||
-        json_unpack(undo->note, "{s:i, s:s, s:o, s:o, s?s, s?o}", "version", &version, "weights",
-                    &stored, "from", &from, "origin", &origins, "record", &undo->record, "earlier",
-                    &earlier) != 0 ||
+        json_unpack(undo->note, "{s:i, s:s, s:o, s:o, s?s, s?o, s?b}", "version", &version,
+                    "weights", &stored, "from", &from, "origin", &origins, "record", &undo->record,
+                    "earlier", &earlier, "stacked", &stacked) != 0 ||
         version != NOTE_FORMAT || (earlier != NULL && !json_is_object(earlier)))
         return sr_fail(ctx, SARTOR_FORMAT, "the record of its growth is damaged");
     hash_weights(m, m->params, hash);
@@ -103,7 +105,9 @@ static sartor_status read_note(sartor_context *ctx, const char *text, const sr_m
     if (earlier != NULL && (undo->earlier = json_dumps(earlier, JSON_COMPACT)) == NULL)
         return sr_no_memory(ctx);
     SR_TRY(sr_architecture_read(ctx, from, &undo->from));
-    return make_growth(ctx, m, origins, undo);
+    SR_TRY(make_growth(ctx, m, origins, undo));
+    if (stacked) sr_growth_stack(undo->growth);
+    return SARTOR_OK;
 }
 
 sartor_status sr_growth_note_read(sartor_context *ctx, const sr_st_reader *reader,

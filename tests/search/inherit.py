@@ -80,6 +80,11 @@ def children_inherit(bench):
     one_line(bad, "bpb")
     bad = bench.run(bench.search("d.study", "--inherit-tokens", "3k"), expect=1)
     one_line(bad, "inherit-tokens")
+    bad = bench.run(bench.search("d.study", *inherit, "--train-tokens", "2k"), expect=1)
+    one_line(bad, "inherit-tokens is 3000", "train-tokens, 2000")
+    bad = bench.run(bench.search("d.study", *inherit, "--algorithm", "random"), expect=1)
+    one_line(bad, "the algorithm random makes no children")
+    assert not os.path.exists(bench.path("d.study"))
 
 
 def inheriting_when_killed(bench):
@@ -101,7 +106,7 @@ def weights_of_parents_are_gone(bench):
     bench.run(bench.search("b.study", *inherit, "--generations", "2"))
     assert [bench.show("b.study", str(i))["training"]["inherits"] for i in (5, 6)] == [[], []]
     assert bench.show("b.study", "5")["training"]["tokens"] == 10240
-    slow = ("--train-tokens", "10k", "--inherit-tokens", "2M", "--population", "4", "--evaluator", "inherit")
+    slow = ("--train-tokens", "100k", "--inherit-tokens", "100k", "--population", "4", "--evaluator", "inherit")
     search = bench.start(bench.search("c.study", *slow, "--generations", "2", workers=1))
     assert wait_for(lambda: trials_exist(bench, "c.study") and len(trials(bench, "c.study")) > 4)
     kill_group(search)

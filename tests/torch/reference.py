@@ -58,7 +58,7 @@ FAMILY = {
     (9, 1): "GMemless",
     (20, 3): "Hyena", (21, 3): "Hyena", (22, 3): "Hyena",
     (14, 4): "Linear", (15, 4): "Linear", (16, 4): "Linear",
-    (10, 2): "SA", (11, 1): "MLP", (12, 1): "MoE", (13, 4): "Rec",
+    (10, 2): "SA", (11, 1): "MLP", (12, 1): "MoE", (23, 1): "MoE", (13, 4): "Rec",
     (17, 4): "Delta", (18, 4): "RWKV", (19, 1): "RWKV-CM",
 }
 
@@ -383,7 +383,9 @@ class Spec:
         if liv.featurizer == 16:
             return {"out.weight": (d, 2 * d)}
         if liv.family == "MoE":
-            return {"out.weight": (d, EXPERTS * d)}
+            many = {"out.weight": (d, EXPERTS * d)}
+            shared = {"out.weight": (d, d), "experts.weight": (d, EXPERTS * d)}
+            return shared if liv.featurizer == 23 else many
         if liv.featurizer in (10, 20, 21, 22):
             inner = {10: d, 20: 4 * d, 21: d, 22: d // EXPERTS}
             return {"out.weight": (d, inner[liv.featurizer]),
@@ -740,8 +742,10 @@ class Model:
                "Hyena": self._hyena, "Linear": self._linear,
                "Delta": self._delta, "RWKV": self._rwkv,
                "RWKV-CM": self._rwkv_channels}
-        y = mix[spec.livs[i].family](i, weights, n, feature)
-        y = y @ weights["out.weight"].T + weights.get("out.bias", 0)
+        y, more = mix[spec.livs[i].family](i, weights, n, feature), 0
+        if isinstance(y, tuple):
+            y, more = y
+        y = y @ weights["out.weight"].T + weights.get("out.bias", 0) + more
         if spec.livs[i].family == "RWKV-CM":
             y = torch.sigmoid(feature("r", None)) * y
         return y
@@ -866,13 +870,17 @@ class Model:
 
     def _experts(self, i, weights, n, feature):
         """What the output projection reads so that it makes the sum over
-        experts e of w_e W_e h, with W_e its columns [e d, (e + 1) d)."""
+        experts e of w_e W_e h, with W_e its columns [e d, (e + 1) d). With a
+        shared expert it reads h alone, and the others have their own."""
         top = self.spec.livs[i].sparsity == 2
         gate = feature("gate", lambda: n @ weights["gate.weight"].T)
         w = feature("router", lambda: routing(
             n @ weights["router.weight"].T + weights["router.bias"], top))
         h = gelu(gate) * (n @ weights["value.weight"].T)
-        return (w[..., :, None] * h[..., None, :]).flatten(-2)
+        spread = (w[..., :, None] * h[..., None, :]).flatten(-2)
+        if "experts.weight" not in weights:
+            return spread
+        return h, spread @ weights["experts.weight"].T
 
 
     def _hyena(self, i, weights, n, feature):

@@ -17,7 +17,7 @@ except ImportError:
 
 import parity
 
-CLASSES = 85
+CLASSES = 86
 SHARED = [
     "1.1.2.1.2-1.1.2.1.2-9.1.2.1.2-9.1.2.1.2",
     "2.1.1.1.4-2.1.1.1.4-1.1.1.1.4",
@@ -30,6 +30,7 @@ SHARED = [
     # two deep: rounding to bf16 may decide near ties between experts otherwise
     "70.1.2.1.2-70.1.2.1.4",
     "71.1.2.1.4-71.1.2.1.3",
+    "86.1.2.1.4-86.1.2.1.2",
     "72.1.2.1.2-72.1.2.1.3-72.1.1.1.4-69.1.2.1.1-69.1.2.1.1",
     "77.1.2.1.2-77.1.2.1.4-77.1.1.1.3",
     # not deeper: the norm of a first token's heads turns on a sign

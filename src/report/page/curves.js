@@ -100,7 +100,8 @@ function makeCurves() {
     curves.whole = on;
     redraw();
   })];
-  heading(section, "Learning curves", "Solid lines: the front; named lines: baselines.",
+  heading(section, "Learning curves",
+    "Solid lines: the front; named lines: baselines. The last point is measured on more text.",
     el("label", null, node), controls.map((c) => c.node));
   const box = el("div", {class: "figure"});
   section.append(box);
