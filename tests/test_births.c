@@ -189,6 +189,19 @@ static void test_rates(void **state) {
     free_flat(&f);
 }
 
+/* New parts learn at the schedule's rate after 200 steps, beside the old ones, unless told how. */
+static void test_defaults(void **state) {
+    (void)state;
+    sr_generation born = sr_generation_defaults();
+    assert_true(born.step == 0 && born.rate_factor == 1 && born.warmup == 200 && !born.freeze_old);
+    born = sr_generation_with(-1, -1, false);
+    assert_true(born.rate_factor == 1 && born.warmup == 200 && !born.freeze_old);
+    born = sr_generation_with(0, 0, true);
+    assert_true(born.rate_factor == 0 && born.warmup == 0 && born.freeze_old);
+    born = sr_generation_with(0.5, -1, false);
+    assert_true(born.rate_factor == 0.5 && born.warmup == 200);
+}
+
 static void test_refused_births(void **state) {
     (void)state;
     sr_births births = {0};
@@ -468,6 +481,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_rate),
         cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_refused_births),
         cmocka_unit_test(test_nothing_new),
         cmocka_unit_test(test_freeze_old),

@@ -8,7 +8,9 @@
 #include "base/rng.h"
 #include "grow/request.h"
 #include "run_tools.h"
+#include "train/checkpoint.h"
 #include "train/growing.h"
+#include "train/loaded.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -341,6 +343,55 @@ static void test_elsewhere(void **state) {
     assert_true(loss_of(grown, STEPS) != loss_of(ungrown, STEPS));
 }
 
+/* How many weights of a checkpoint are of each generation. */
+static void count_generations(const char *path, int64_t of[3]) {
+    sr_st_reader *reader;
+    sr_model *model;
+    if (sr_model_open(ctx, path, &reader, &model) != SARTOR_OK) fail_msg("%s", sartor_error(ctx));
+    const int64_t n = model->schema.elements;
+    uint8_t *generation = calloc((size_t)n, 1);
+    of[0] = n, of[1] = of[2] = 0;
+    if (sr_st_find(reader, "adam.generation.embed.weight") != NULL) {
+        if (sr_model_read_bytes(ctx, reader, model, sr_generation_prefix, generation) != SARTOR_OK)
+            fail_msg("%s", sartor_error(ctx));
+        of[0] = 0;
+        for (int64_t i = 0; i < n; i++) of[generation[i]]++;
+    }
+    free(generation);
+    sr_model_destroy(&model);
+    sr_st_close(&reader);
+}
+
+/* Every growth of a file is a generation, and leaves those before it; undoing it gives the file
+ * before, with the generations that it had. */
+static void test_generations_of_files(void **state) {
+    (void)state;
+    const char *out = out_folder("generations");
+    char file[3][192];
+    int64_t first[3], second[3], third[3];
+    snprintf(file[0], sizeof file[0], "%s/checkpoint.safetensors", out);
+    snprintf(file[1], sizeof file[1], "%s/once.safetensors", root);
+    snprintf(file[2], sizeof file[2], "%s/twice.safetensors", root);
+    sartor_train_options o = small_run(out, STEPS);
+    run_part(&o, &(sr_run_limits){.pause = FIRST});
+    grow_file(file[0], file[1], "40", SARTOR_OK);
+    grow_file(file[1], file[2], "+9", SARTOR_OK);
+    count_generations(file[0], first);
+    count_generations(file[1], second);
+    count_generations(file[2], third);
+    assert_int_equal(second[0], first[0]);
+    assert_true(second[1] > 0 && second[2] == 0);
+    assert_int_equal(third[0], first[0]);
+    assert_int_equal(third[1], second[1]);
+    assert_true(third[2] > 0);
+    for (int i = 2; i > 0; i--) { /* and back, one by one */
+        char back[192];
+        snprintf(back, sizeof back, "%s/back%d.safetensors", root, i);
+        grow_file(file[i], back, NULL, SARTOR_OK);
+        same_files(file[i - 1], back);
+    }
+}
+
 /* ---- old and new weights under the optimiser ---- */
 
 enum { ROWS = 2, LENGTH = 16, VOCAB = 61, WARM = 30, AFTER = 100 };
@@ -412,6 +463,26 @@ static double largest_update(sr_stage *s) {
     return worst;
 }
 
+/* Of short runs on that task. */
+static sr_run_settings short_settings(void) {
+    const sr_sizes sizes = {.width = 32,
+                            .head_dim = 8,
+                            .window = 8,
+                            .vocab = VOCAB,
+                            .context = LENGTH,
+                            .filter_length = LENGTH};
+    return (sr_run_settings){.sizes = sizes,
+                             .batch = ROWS,
+                             .accumulate = 1,
+                             .steps = WARM + AFTER,
+                             .warmup = 5,
+                             .rate = 3e-3,
+                             .min_rate = 3e-4,
+                             .precision = SARTOR_F32,
+                             .threads = 1,
+                             .seed = 3};
+}
+
 /* Without decay and clipping: a larger model has a larger norm. */
 static void test_updates(void **state) {
     (void)state;
@@ -422,22 +493,7 @@ static void test_updates(void **state) {
         {"SA-3 GConv-1 GLA MLP", "width=+8 key=+2 value=+3 taps=+1 channels=+4"},
         {"Mamba-2 GMemless RWKV-6", "width=+16 heads=+2 livs=SA-1,GMemless@1"},
     };
-    const sr_sizes sizes = {.width = 32,
-                            .head_dim = 8,
-                            .window = 8,
-                            .vocab = VOCAB,
-                            .context = LENGTH,
-                            .filter_length = LENGTH};
-    const sr_run_settings settings = {.sizes = sizes,
-                                      .batch = ROWS,
-                                      .accumulate = 1,
-                                      .steps = WARM + AFTER,
-                                      .warmup = 5,
-                                      .rate = 3e-3,
-                                      .min_rate = 3e-4,
-                                      .precision = SARTOR_F32,
-                                      .threads = 1,
-                                      .seed = 3};
+    const sr_run_settings settings = short_settings();
     const sr_generation born = {.rate_factor = 1};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sr_run_record record = {.totals = 1, .total = {WARM + AFTER}, .validation = NAN};
@@ -464,12 +520,80 @@ static void test_updates(void **state) {
     }
 }
 
+/* A second growth keeps the generations, and the moments, that the first one made. */
+static void test_generations(void **state) {
+    (void)state;
+    static const char second[] = "width=+4 livs=SA-1@1";
+    const sr_run_settings settings = short_settings();
+    const sr_generation born = {.rate_factor = 1};
+    sr_run_record record = {.totals = 1, .total = {WARM + AFTER}, .validation = NAN};
+    sr_stage s = make_stage("SA-1 GMemless", &settings, &record);
+    sr_growing_result result;
+    sr_growth_request request;
+    sr_growth *g;
+    sr_step step;
+    good(sr_growing_step(ctx, &s, "ff=+7 heads=+1", &born, &settings, &record, &result));
+    for (int i = 0; i < 3; i++)
+        good(sr_trainer_step(ctx, s.trainer, &(sr_task){.fill = fill}, &step));
+    good(sr_growth_request_parse(ctx, second, strlen(second), &request));
+    good(sr_growth_plan(ctx, s.model, &request, &g));
+    const size_t n = (size_t)s.model->schema.elements, grown = (size_t)g->to->schema.elements;
+    uint8_t *before = malloc(n), *expected = malloc(grown);
+    float *m = calloc(grown, sizeof *m), *v = calloc(grown, sizeof *v);
+    memcpy(before, s.trainer->generation, n);
+    sr_growth_generations(g, before, 2, expected);
+    sr_growth_moments(g, s.trainer->m, m);
+    sr_growth_moments(g, s.trainer->v, v);
+    sr_growth_destroy(&g);
+    sr_growth_request_free(&request);
+    good(sr_growing_step(ctx, &s, second, &born, &settings, &record, &result));
+    assert_int_equal(s.trainer->step, WARM + 3);
+    assert_int_equal(record.births.count, 2);
+    assert_int_equal(record.births.birth[0].step, WARM);
+    assert_int_equal(record.births.birth[1].step, WARM + 3);
+    assert_memory_equal(s.trainer->generation, expected, grown);
+    assert_memory_equal(s.trainer->m, m, grown * sizeof *m);
+    assert_memory_equal(s.trainer->v, v, grown * sizeof *v);
+    size_t of[3] = {0};
+    for (size_t i = 0; i < grown; i++) of[expected[i]]++;
+    assert_true(of[0] > 0 && of[1] > 0 && of[2] > 0);
+    free(before);
+    free(expected);
+    free(m);
+    free(v);
+    sr_stage_free(&s);
+}
+
+/* The first step behind a growth reads the bf16 copy of the weights that it made. */
+static void test_rounded(void **state) {
+    (void)state;
+    sr_run_settings settings = short_settings();
+    settings.precision = SARTOR_BF16;
+    const sr_generation born = {.rate_factor = 1};
+    sr_run_record record = {.totals = 1, .total = {WARM + AFTER}, .validation = NAN};
+    sr_stage s = make_stage("SA-1 GMemless", &settings, &record);
+    sr_growing_result result;
+    good(sr_growing_step(ctx, &s, "width=+5 ff=+7", &born, &settings, &record, &result));
+    const int64_t n = s.model->schema.elements;
+    uint16_t *rounded = calloc((size_t)n, sizeof *rounded);
+    sr_to_bf16(s.model->params, rounded, n, 1);
+    assert_memory_equal(s.trainer->rounded, rounded, (size_t)n * sizeof *rounded);
+    free(rounded);
+    sr_stage_free(&s);
+}
+
 int main(int argc, char **argv) {
     if (argc == 9 && strcmp(argv[1], "child") == 0) return child(argv + 2);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_killed),    cmocka_unit_test(test_killed_anywhere),
-        cmocka_unit_test(test_parts),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_elsewhere), cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_killed_anywhere),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_elsewhere),
+        cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_generations),
+        cmocka_unit_test(test_rounded),
+        cmocka_unit_test(test_generations_of_files),
     };
     return cmocka_run_group_tests(tests, run_setup, run_teardown);
 }

@@ -217,6 +217,63 @@ static void test_into_architecture(void **state) {
     sr_model_destroy(&m);
 }
 
+/* An architecture in which LIVs share other weights, or features of another LIV, is no larger one.
+ */
+static void test_other_sharing(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"73.1.2.1.1-73.1.2.1.1", "to=73.1.1.1.1-73.1.1.1.1 width=24"},
+        {"1.1.2.1.1-1.1.2.1.1", "to=1.1.1.1.1-1.1.1.1.1 width=24"},
+        {"1.1.1.1.2-1.1.1.2.1-1.1.1.1.2", "to=1.1.1.2.1-1.1.1.1.2-1.1.1.1.2 width=24"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sr_model *m = growth_model(ctx, cases[i][0], &growth_sizes);
+        assert_null(growth_of(ctx, m, cases[i][1], false));
+        if (strstr(sartor_error(ctx), "shares otherwise") == NULL)
+            fail_msg("%s: %s", cases[i][1], sartor_error(ctx));
+        sr_model_destroy(&m);
+    }
+}
+
+/* Constants stay where a larger architecture, as a new model, would have others. */
+static void test_constants_of_architecture(void **state) {
+    (void)state;
+    static const struct {
+        const char *arch, *request;
+    } cases[] = {{"Mamba-2", "to=84.1.1.1.1-84.1.1.1.1 width=32"},
+                 {"SA-1-1H", "to=46.1.1.1.1-46.1.1.1.1 width=32"},
+                 {"GLA-1H", "to=83.1.1.1.1 width=32"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sr_model *m = growth_model(ctx, cases[i].arch, &growth_sizes);
+        sr_growth *g = growth_must(ctx, m, cases[i].arch, cases[i].request, false);
+        assert_int_equal(g->to->units[0].size.scale, m->units[0].size.scale);
+        assert_int_equal(g->to->units[0].size.divisor, m->units[0].size.divisor);
+        expect_same(m, g->to, cases[i].arch, cases[i].request, false);
+        sr_growth_destroy(&g);
+        sr_model_destroy(&m);
+    }
+}
+
+/* LIVs that share features or weights grow together, whichever of them is chosen. */
+static void test_partners(void **state) {
+    (void)state;
+    char arch[96], request[64];
+    for (int a = sr_class_count(); growth_arch(a, arch) != NULL; a++) {
+        sr_model *m = growth_model(ctx, arch, &growth_sizes);
+        for (int i = 0; sr_growth_size_get(i) != NULL; i++)
+            for (int liv = 0; liv < m->genome.n; liv++) {
+                const sr_growth_size *s = sr_growth_size_get(i);
+                if (s->axis == SR_AXIS_MODEL || s->axis == SR_AXIS_KV_HEAD ||
+                    m->units[liv].size.axis[s->axis] == 0 || is_fixed(m, s->axis))
+                    continue;
+                snprintf(request, sizeof request, "%s=+4 at=%d", s->name, liv + 1);
+                sr_growth *g = growth_must(ctx, m, arch, request, false);
+                expect_same(m, g->to, arch, request, averages(m, s->axis));
+                sr_growth_destroy(&g);
+            }
+        sr_model_destroy(&m);
+    }
+}
+
 /* Dense units become mixtures of equal experts, under both ways of routing. */
 static void test_into_experts(void **state) {
     (void)state;
@@ -366,11 +423,14 @@ static void test_refusals(void **state) {
         {"ff=64 at=4", "not within LIVs 1 to 3"},
         {"ff=64 at=Rec-1", "the model has no LIV 'Rec-1'"},
         {"ff=64 at=0", "not within"},
+        {"width=20 at=1", "none is to grow"},
         {"livs=XYZ@end", "XYZ"},
         {"livs=SA-1@9", "is no place"},
         {"livs=1.1.1.1.4-1.1.1.1.4@1", "share nothing"},
         {"livs=SA-1@", "is no place"},
         {"heads=+3 at=3", "cannot become"},
+        {"heads=+1 kv-heads=5 at=3", "4 heads over 2 of keys and values cannot become 5 over 5"},
+        {"heads=+2 kv-heads=6 at=3", "4 heads over 2 of keys and values cannot become 6 over 6"},
         {"key=6 rotation=spread", "spread to a multiple"},
         {"key=6 rotation=often", "is not auto"},
         {"to=lfm2 livs=SA-1@end", "names its LIVs"},
@@ -386,6 +446,17 @@ static void test_refusals(void **state) {
         if (strstr(sartor_error(ctx), cases[i].says) == NULL)
             fail_msg("'%s': %s", cases[i].request, sartor_error(ctx));
     }
+    sr_model_destroy(&m);
+}
+
+/* A width that is asked for but does not grow leaves the norms of the stream as they are. */
+static void test_same_width(void **state) {
+    (void)state;
+    sr_model *m = growth_model(ctx, "SA-1 GMemless", &growth_sizes);
+    sr_growth *g = growth_must(ctx, m, "the same width", "width=16 ff=+1", false);
+    assert_int_equal(g->to->sizes.width, 16);
+    assert_int_equal(g->to->sizes.divisor, 0);
+    sr_growth_destroy(&g);
     sr_model_destroy(&m);
 }
 
@@ -529,9 +600,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_groups, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_into_architecture, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_other_sharing, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_constants_of_architecture, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_partners, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_into_experts, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_random_orders, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_way_back, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_same_width, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_free_sizes, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs_copy, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_stacked, make_context, free_context),

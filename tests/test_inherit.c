@@ -259,6 +259,8 @@ static void test_sharing(void **state) {
         {"1.1.1.1.2-1.1.1.1.2-9.1.1.1.1", "1.1.1.1.1-1.1.1.1.1-9.1.1.1.1", {0, SR_CHANGED, 0}},
         {"1.1.1.1.1-1.1.1.1.1-9.1.1.1.1", "1.1.1.1.2-1.1.1.1.2-9.1.1.1.1", {0, SR_CHANGED, 0}},
         /* the gate of a third LIV, read across another class: untouched */
+        /* the third LIV reads the first one's keys instead of the second one's */
+        {"1.1.1.2.1-1.1.1.1.2-1.1.1.1.2", "1.1.1.1.2-1.1.1.2.1-1.1.1.1.2", {0, 0, SR_CHANGED}},
         {"9.1.1.1.2-1.1.1.1.1-9.1.1.1.2", "9.1.1.1.2-7.1.1.1.1-9.1.1.1.2", {0, SR_CHANGED, 0}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -269,13 +269,21 @@ static sartor_status grow_rotation(plan *p, int i, const sr_unit_sizes *old) {
         return SARTOR_OK;
     const bool own = old->pairs > 0; /* its table is no longer that of a new model */
     const bool multiple = from % 2 == 0 && to % from == 0 && !own;
+    const bool all_turn = 2 * (own ? old->pairs : from / 2) == from;
     sr_rotation how = p->request->rotation;
-    if (how == SR_ROTATION_AUTO) how = multiple ? SR_ROTATION_SPREAD : SR_ROTATION_EXTEND;
+    if (how == SR_ROTATION_AUTO)
+        how = multiple ? SR_ROTATION_SPREAD : all_turn ? SR_ROTATION_EXTEND : SR_ROTATION_NONE;
     if (how == SR_ROTATION_SPREAD && !multiple)
         return sr_fail(p->ctx, SARTOR_INVALID,
                        "LIV %d: rotated pairs spread to a multiple of their %" PRId64
                        " channels, not to %" PRId64 "; --rotation extend takes any size",
                        p->origin[i].unit + 1, from, to);
+    if (how == SR_ROTATION_EXTEND && !all_turn)
+        return sr_fail(p->ctx, SARTOR_INVALID,
+                       "LIV %d: not all of its %" PRId64
+                       " channels are rotated, and pairs behind those would turn them too; "
+                       "--rotation none takes any size",
+                       p->origin[i].unit + 1, from);
     if (how == SR_ROTATION_SPREAD) {
         p->origin[i].spread = to / from;
         return SARTOR_OK;
