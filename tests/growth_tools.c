@@ -179,6 +179,26 @@ growth_difference growth_compare_steps(sartor_context *ctx, sr_model *a, sr_mode
     return d;
 }
 
+void growth_expect_same(sartor_context *ctx, sr_model *a, sr_model *b, const char *what,
+                        const char *request, bool averaged) {
+    const growth_difference truth = growth_compare(ctx, a, b, SR_TRUTH_F64);
+    if (!(truth.worst <= (averaged ? 1e-12 * (1 + truth.largest) : 0)))
+        fail_msg("%s, %s: f64 logits differ by %.3g of %.3g", what, request, truth.worst,
+                 truth.largest);
+    const growth_difference fast = growth_compare(ctx, a, b, SR_FAST_F32);
+    if (!(fast.worst <= 1e-5 * (1 + fast.largest)))
+        fail_msg("%s, %s: f32 logits differ by %.3g of %.3g", what, request, fast.worst,
+                 fast.largest);
+}
+
+void growth_expect_same_steps(sartor_context *ctx, sr_model *a, sr_model *b, const char *what,
+                              const char *request) {
+    const growth_difference d = growth_compare_steps(ctx, a, b);
+    if (!(d.worst <= 1e-4 * (1 + d.largest)))
+        fail_msg("%s, %s: logits after steps differ by %.3g of %.3g", what, request, d.worst,
+                 d.largest);
+}
+
 bool growth_has_axis(const sr_model *m, sr_axis_kind kind) {
     for (int i = 0; i < m->genome.n; i++)
         if (m->units[i].size.axis[kind] > 0) return true;

@@ -41,6 +41,14 @@ growth_difference growth_compare(sartor_context *ctx, sr_model *a, sr_model *b, 
 /* Of logits after prefill and steps of `b` against a whole pass of `a`; f32 kernels and cache. */
 growth_difference growth_compare_steps(sartor_context *ctx, sr_model *a, sr_model *b);
 
+/* The test fails unless both models compute the same. In f64 adding exact zeros changes no bit;
+ * `averaged`: values behind a norm that takes away the mean pass a division. */
+void growth_expect_same(sartor_context *ctx, sr_model *a, sr_model *b, const char *what,
+                        const char *request, bool averaged);
+/* The same of growth_compare_steps(). */
+void growth_expect_same_steps(sartor_context *ctx, sr_model *a, sr_model *b, const char *what,
+                              const char *request);
+
 /* Random tokens; ids and targets of tests. */
 void growth_tokens(int32_t *ids, int64_t n, int64_t vocab, uint64_t seed);
 
