@@ -407,6 +407,51 @@ static void test_generations(void **state) {
     sr_stage_free(&s);
 }
 
+/* Correlation of the last columns [columns - n, columns) of a matrix with those [before - n,
+ * before) that `old` [., before] has in row 2 row + 1. */
+static double correlation(const float *to, int64_t columns, const float *old, int64_t before,
+                          int64_t rows, int64_t n) {
+    double aa = 0, ab = 0, bb = 0;
+    for (int64_t r = 0; 2 * r + 1 < rows; r++)
+        for (int64_t c = 1; c <= n; c++) {
+            const double a = (double)to[(r + 1) * columns - c],
+                         b = (double)old[(2 * r + 2) * before - c];
+            aa += a * a, ab += a * b, bb += b * b;
+        }
+    return ab / sqrt(aa * bb);
+}
+
+/* Every growth of a run draws numbers of its own. Numbers go with the place in a tensor: one seed
+ * for all would draw for the new half of row r of a matrix twice as wide what was drawn for row
+ * 2 r + 1 before, at first or in the growth before. */
+static void test_numbers(void **state) {
+    (void)state;
+    const sr_run_settings settings = short_settings();
+    const sr_generation born = {.rate_factor = 1};
+    sr_run_record record = {.totals = 1, .total = {WARM + AFTER}, .validation = NAN};
+    sr_stage s = make_stage("SA-1 GMemless", &settings, &record);
+    for (int64_t width = settings.sizes.width; width < 4 * settings.sizes.width; width *= 2) {
+        const int i = sr_schema_find(&s.model->schema, "liv.1.gate.weight");
+        assert_true(i >= 0);
+        const sr_param p = s.model->schema.param[i];
+        const size_t n = (size_t)(p.rows * p.cols);
+        float *before = malloc(n * sizeof *before);
+        memcpy(before, s.model->params + p.offset, n * sizeof *before);
+        char request[32];
+        sr_growing_result result;
+        snprintf(request, sizeof request, "width=%d", (int)(2 * width));
+        good(sr_growing_step(ctx, &s, request, &born, &settings, &record, &result));
+        const int64_t drawn = settings.sizes.width; /* of columns in the last growth, or at first */
+        const sr_param *q = &s.model->schema.param[sr_schema_find(&s.model->schema, p.name)];
+        const double found =
+            correlation(s.model->params + q->offset, q->cols, before, p.cols, p.rows, drawn);
+        if (!(fabs(found) < 5 / sqrt((double)(p.rows / 2 * drawn))))
+            fail_msg("width %s: numbers of another growth, correlation %g", request, found);
+        free(before);
+    }
+    sr_stage_free(&s);
+}
+
 /* The first step behind a growth reads the bf16 copy of the weights that it made. */
 static void test_rounded(void **state) {
     (void)state;
@@ -431,7 +476,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_killed),  cmocka_unit_test(test_killed_anywhere),
         cmocka_unit_test(test_parts),   cmocka_unit_test(test_refused),
         cmocka_unit_test(test_updates), cmocka_unit_test(test_generations),
-        cmocka_unit_test(test_rounded),
+        cmocka_unit_test(test_rounded), cmocka_unit_test(test_numbers),
     };
     return cmocka_run_group_tests(tests, run_setup, run_teardown);
 }
