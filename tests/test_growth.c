@@ -3,6 +3,7 @@
 #include "growth_tools.h"
 
 #include "base/rng.h"
+#include "model/architecture.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -210,6 +211,31 @@ static void test_constants_of_architecture(void **state) {
         assert_int_equal(g->to->units[0].size.scale, m->units[0].size.scale);
         assert_int_equal(g->to->units[0].size.divisor, m->units[0].size.divisor);
         growth_expect_same(ctx, m, g->to, cases[i].arch, cases[i].request, false);
+        sr_growth_destroy(&g);
+        sr_model_destroy(&m);
+    }
+}
+
+/* A file says every size and constant of a grown model, which no longer follow from the width. */
+static void test_architecture_of_file(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {{"GLA GMemless", "width=+4 key=+2 value=+3 ff=+1"},
+                                           {"SA-1 Mamba-2", "key=9 value=+2 heads=+1 state=+3"},
+                                           {"SA-3 SA-1", "key=10 rotation=none kv-heads=4 at=1"},
+                                           {"GDN RWKV-6", "width=+16 heads=+1 value=+3"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sr_model *m = growth_model(ctx, cases[i][0], &growth_sizes), *read;
+        sr_growth *g = growth_must(ctx, m, cases[i][0], cases[i][1], false);
+        json_t *text = sr_architecture_json(g->to);
+        assert_non_null(text);
+        if (sr_architecture_read(ctx, text, &read) != SARTOR_OK) fail_msg("%s", sartor_error(ctx));
+        assert_int_equal(read->sizes.width, g->to->sizes.width);
+        assert_int_equal(read->sizes.divisor, g->to->sizes.divisor);
+        for (int k = 0; k < read->genome.n; k++)
+            assert_memory_equal(&read->units[k].size, &g->to->units[k].size,
+                                sizeof read->units[k].size);
+        json_decref(text);
+        sr_model_destroy(&read);
         sr_growth_destroy(&g);
         sr_model_destroy(&m);
     }
@@ -430,6 +456,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_into_architecture, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_other_sharing, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_constants_of_architecture, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_architecture_of_file, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_partners, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_into_experts, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_random_orders, make_context, free_context),

@@ -149,12 +149,13 @@ static void test_new_livs_fit(void **state) {
  * that the model does not have stays silent. */
 static void test_stacked(void **state) {
     (void)state;
-    const char *request = "width=+4 ff=+3 livs=GMemless,Rec-1,SA-3@1 new-livs=stacked";
-    static const int pairs[][2] = {{1, 4}, {3, 0}}; /* LIVs of the larger model */
-    sr_model *m = growth_model(ctx, "SA-3 GMemless", &growth_sizes);
+    const char *request =
+        "width=+4 ff=+3 livs=GMemless,Rec-1,SA-3,MHA,MoE-MLP-Shared@1 new-livs=stacked";
+    static const int pairs[][2] = {{1, 6}, {3, 0}, {4, 7}, {5, 8}}; /* LIVs of the larger model */
+    sr_model *m = growth_model(ctx, "SA-3 GMemless MHA MoE-MLP-Shared", &growth_sizes);
     sr_growth *g = growth_must(ctx, m, "stacked", request, false);
     assert_false(g->exact);
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         const sr_unit *copy = &g->to->units[pairs[i][0]], *old = &g->to->units[pairs[i][1]];
         for (int s = -1; s < SR_SLOTS; s++) {
             const int a = s < 0 ? copy->norm : copy->slot[0][s];
@@ -175,6 +176,17 @@ static void test_stacked(void **state) {
     sr_model_destroy(&m);
 }
 
+/* What new LIVs do when nothing is said has a name too. */
+static void test_silent(void **state) {
+    (void)state;
+    sr_model *m = growth_model(ctx, "SA-3 GMemless", &growth_sizes);
+    sr_growth *g = growth_must(ctx, m, "silent", "livs=SA-3@1 new-livs=silent", false);
+    assert_true(g->exact);
+    growth_expect_same(ctx, m, g->to, "SA-3 GMemless", "new-livs=silent", false);
+    sr_growth_destroy(&g);
+    sr_model_destroy(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_new_livs, make_context, free_context),
@@ -182,6 +194,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_new_livs_copy, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs_fit, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_stacked, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_silent, make_context, free_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
