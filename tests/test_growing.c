@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "grow/request.h"
 #include "run_tools.h"
+#include "train/checkpoint.h"
 #include "train/growing.h"
 
 #include <inttypes.h>
@@ -176,6 +177,34 @@ static void test_parts(void **state) {
     const sartor_measure m = run_to_end(&o);
     assert_true(m.bits_per_byte == end.bits_per_byte);
     same_runs(whole, parts);
+}
+
+/* What the run says of new weights is what its checkpoint says of their birth. */
+static void test_born(void **state) {
+    (void)state;
+    const char *out = out_folder("born");
+    char path[192];
+    sartor_train_options o = growing_run(out);
+    o.new_rate = 0.25;
+    o.freeze_old = true;
+    run_part(&o, &(sr_run_limits){.pause = FIRST + 1});
+    snprintf(path, sizeof path, "%s/checkpoint.safetensors", out);
+    sr_st_reader *reader;
+    sr_model *model;
+    json_t *settings;
+    sr_run_record record;
+    if (sr_model_open(ctx, path, &reader, &model) != SARTOR_OK ||
+        sr_record_load(ctx, path, reader, &settings, &record) != SARTOR_OK)
+        fail_msg("%s", sartor_error(ctx));
+    assert_int_equal(record.births.count, 1);
+    const sr_generation born = record.births.birth[0];
+    assert_int_equal(born.step, FIRST);
+    assert_true(born.rate_factor == 0.25);
+    assert_int_equal(born.warmup, 3);
+    assert_true(born.freeze_old);
+    json_decref(settings);
+    sr_model_destroy(&model);
+    sr_st_close(&reader);
 }
 
 /* ---- what is refused ---- */
@@ -473,10 +502,11 @@ static void test_rounded(void **state) {
 int main(int argc, char **argv) {
     if (argc == 9 && strcmp(argv[1], "child") == 0) return child(argv + 2);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_killed),  cmocka_unit_test(test_killed_anywhere),
-        cmocka_unit_test(test_parts),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_updates), cmocka_unit_test(test_generations),
-        cmocka_unit_test(test_rounded), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_killed),      cmocka_unit_test(test_killed_anywhere),
+        cmocka_unit_test(test_parts),       cmocka_unit_test(test_born),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_generations), cmocka_unit_test(test_rounded),
+        cmocka_unit_test(test_numbers),
     };
     return cmocka_run_group_tests(tests, run_setup, run_teardown);
 }

@@ -1,5 +1,5 @@
-/* What sr_growth_create() refuses when it is called with sizes and origins that no request makes: a
- * file that says what it grew from is such a caller. */
+/* What sr_growth_create() refuses, or tells to change the function, when it is called with sizes
+ * and origins that no request makes: a file that says what it grew from is such a caller. */
 #include "growth_tools.h"
 
 #include <setjmp.h>
@@ -100,6 +100,22 @@ static void test_origins(void **state) {
     sr_model_destroy(&m);
 }
 
+/* A class stays what it is, but that a dense unit may become experts with its nonlinearity. */
+static void test_classes(void **state) {
+    (void)state;
+    int others = 0;
+    for (int i = 1; i <= sr_class_count(); i++)
+        for (int k = 1; k <= sr_class_count(); k++) {
+            const sr_class *from = sr_class_get(i), *to = sr_class_get(k);
+            const bool experts =
+                strcmp(from->name, "GEGLU") == 0 && strncmp(to->name, "MoE-MLP", 7) == 0;
+            if (sr_class_grows_into(from, to) != (i == k || experts))
+                fail_msg("%s into %s", from->name, to->name);
+            others += experts;
+        }
+    assert_int_equal(others, 3);
+}
+
 static void test_sequence_head(void **state) {
     (void)state;
     sr_sizes sizes = growth_sizes;
@@ -114,11 +130,35 @@ static void test_sequence_head(void **state) {
     sr_model_destroy(&m);
 }
 
+/* More experts take weight from those there are. They begin with outputs of zero, and routed. */
+static void test_more_experts(void **state) {
+    (void)state;
+    sr_growth *g;
+    sr_model *m = growth_model(ctx, "SA-1 MoE-MLP", &growth_sizes);
+    arguments a = arguments_of(m);
+    a.units[1].axis[SR_AXIS_EXPERT]++;
+    assert_int_equal(sr_growth_create(ctx, m, &a.genome, &a.sizes, a.units, a.origin, &g),
+                     SARTOR_OK);
+    assert_false(g->exact);
+    const int out = sr_schema_find(&g->to->schema, "liv.1.out.weight"),
+              router = sr_schema_find(&g->to->schema, "liv.1.router.weight");
+    assert_true(out >= 0 && router >= 0);
+    const sr_growth_change o = sr_growth_of(g, out), r = sr_growth_of(g, router);
+    assert_int_equal(o.fresh, m->sizes.width * a.units[1].axis[SR_AXIS_FF]);
+    assert_int_equal(o.zero, o.fresh);
+    assert_int_equal(r.fresh, m->sizes.width);
+    assert_int_equal(r.zero, 0);
+    sr_growth_destroy(&g);
+    sr_model_destroy(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_sizes, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_origins, make_context, free_context),
+        cmocka_unit_test(test_classes),
         cmocka_unit_test_setup_teardown(test_sequence_head, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_more_experts, make_context, free_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

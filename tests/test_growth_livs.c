@@ -145,6 +145,25 @@ static void test_new_livs_fit(void **state) {
     sr_model_destroy(&m);
 }
 
+/* None by chance among weights that were rounded. */
+static void leave_no_zeros(sr_model *m) {
+    for (int64_t k = 0; k < m->schema.elements; k++)
+        if (m->params[k] == 0) m->params[k] = 0.125F;
+}
+
+/* What growth tells of zeros is what the new LIVs' matrices hold. */
+static void expect_zeros(const sr_growth *g) {
+    for (int i = 0; i < g->to->schema.count; i++) {
+        const sr_param *p = &g->to->schema.param[i];
+        if (!p->decay || p->scope == 0 || g->origin[p->scope - 1].unit >= 0) continue;
+        int64_t zeros = 0;
+        for (int64_t k = 0; k < p->rows * p->cols; k++) zeros += g->to->params[p->offset + k] == 0;
+        if (sr_growth_of(g, i).zero != zeros)
+            fail_msg("%s: %d zeros, told are %d", p->name, (int)zeros,
+                     (int)sr_growth_of(g, i).zero);
+    }
+}
+
 /* Stacked LIVs are old ones again, as those are after the growth; the function is another. A class
  * that the model does not have stays silent. */
 static void test_stacked(void **state) {
@@ -153,6 +172,7 @@ static void test_stacked(void **state) {
         "width=+4 ff=+3 livs=GMemless,Rec-1,SA-3,MHA,MoE-MLP-Shared@1 new-livs=stacked";
     static const int pairs[][2] = {{1, 6}, {3, 0}, {4, 7}, {5, 8}}; /* LIVs of the larger model */
     sr_model *m = growth_model(ctx, "SA-3 GMemless MHA MoE-MLP-Shared", &growth_sizes);
+    leave_no_zeros(m);
     sr_growth *g = growth_must(ctx, m, "stacked", request, false);
     assert_false(g->exact);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
@@ -168,6 +188,7 @@ static void test_stacked(void **state) {
             if (p->trained) assert_int_equal(sr_growth_of(g, a).fresh, p->rows * p->cols);
         }
     }
+    expect_zeros(g);
     const sr_growth_change silent = sr_growth_of(g, g->to->units[2].slot[0][SR_SLOT_OUT]);
     assert_int_equal(silent.zero, silent.entries);
     const growth_difference d = growth_compare(ctx, m, g->to, SR_TRUTH_F64);
@@ -180,9 +201,34 @@ static void test_stacked(void **state) {
 static void test_silent(void **state) {
     (void)state;
     sr_model *m = growth_model(ctx, "SA-3 GMemless", &growth_sizes);
-    sr_growth *g = growth_must(ctx, m, "silent", "livs=SA-3@1 new-livs=silent", false);
+    leave_no_zeros(m);
+    sr_growth *g = growth_must(ctx, m, "silent", "width=+4 livs=SA-3@1 new-livs=silent", false);
     assert_true(g->exact);
+    expect_zeros(g);
     growth_expect_same(ctx, m, g->to, "SA-3 GMemless", "new-livs=silent", false);
+    sr_growth_destroy(&g);
+    sr_model_destroy(&m);
+}
+
+/* A dense unit that became experts is none of the class that it was, nor a new one of the class
+ * that it is now: its router is drawn, and no copy of it is stacked whole. */
+static void test_became_experts(void **state) {
+    (void)state;
+    int64_t n, same;
+    sr_model *m = growth_model(ctx, "SA-1 GEGLU MoE-MLP-Shared", &growth_sizes);
+    sr_growth *g =
+        growth_must(ctx, m, "routers", "to=1.1.1.1.1-86.1.1.1.1-86.1.1.1.1 ff=+1", false);
+    const float *a = tensor(g->to, "liv.1.router.weight", &n),
+                *b = tensor(g->to, "liv.2.router.weight", &same);
+    assert_int_equal(n, same);
+    for (int64_t k = 0; k < n; k++) assert_true(fabs((double)(a[k] - b[k])) > 0);
+    sr_growth_destroy(&g);
+    sr_model_destroy(&m);
+    m = growth_model(ctx, "SA-1 GEGLU", &growth_sizes);
+    g = growth_must(ctx, m, "stacked", "to=1.1.1.1.1-70.1.1.1.1-85.1.1.1.1 new-livs=stacked",
+                    false);
+    a = tensor(g->to, "liv.2.out.weight", &n);
+    for (int64_t k = 0; k < n; k++) assert_true(a[k] == 0);
     sr_growth_destroy(&g);
     sr_model_destroy(&m);
 }
@@ -195,6 +241,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_new_livs_fit, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_stacked, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_silent, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_became_experts, make_context, free_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Whole models: every LIV class, sharing, causality, decoding, costs. */
+/* Whole models: every LIV class, sharing, causality, decoding, costs, initial weights. */
 #include "model_run.h"
 
 #include "base/rng.h"
@@ -341,6 +341,33 @@ static void test_mad_parameters(void **state) {
     sartor_context_destroy(&ctx);
 }
 
+/* Matrices begin at 0.02, those that write into the stream at 0.02 / sqrt(LIVs). */
+static void test_beginning(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        double size;
+    } rows[] = {{"liv.0.q.weight", 0.02},       {"liv.0.out.weight", 0.01},
+                {"liv.1.out.weight", 0.01},     {"liv.2.router.weight", 0.02},
+                {"liv.2.experts.weight", 0.01}, {"liv.2.out.weight", 0.01},
+                {"liv.3.a.out.weight", 0.01},   {"liv.3.b.out.weight", 0.01}};
+    sartor_context *ctx = sartor_context_create();
+    sr_model *m = model_make(ctx, "SA-1 GMemless MoE-MLP-Shared SA-1-Diff", &small, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const int found = sr_schema_find(&m->schema, rows[i].name);
+        if (found < 0) fail_msg("no tensor %s", rows[i].name);
+        const sr_param *p = &m->schema.param[found];
+        const double n = (double)(p->rows * p->cols);
+        double squares = 0;
+        for (int64_t k = 0; k < p->rows * p->cols; k++)
+            squares += pow((double)m->params[p->offset + k], 2);
+        if (!(fabs(sqrt(squares / n) / rows[i].size - 1) < 5 / sqrt(2 * n)))
+            fail_msg("%s: %g, expected %g", rows[i].name, sqrt(squares / n), rows[i].size);
+    }
+    sr_model_destroy(&m);
+    sartor_context_destroy(&ctx);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
@@ -350,6 +377,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_decoding),
         cmocka_unit_test(test_published_numbers),
         cmocka_unit_test(test_mad_parameters),
+        cmocka_unit_test(test_beginning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
