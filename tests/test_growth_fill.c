@@ -282,12 +282,40 @@ static void test_approximate_growth(void **state) {
     }
 }
 
+/* Growth with the seed that the model began with does not draw the same numbers again: those of row
+ * 2 r + 1, say, for the new half of row r of a matrix that becomes twice as wide. */
+static void test_numbers_are_new(void **state) {
+    (void)state;
+    enum { SEED = 3 };
+    sr_model *m = growth_model(ctx, "GMemless", &growth_sizes);
+    sr_model_init(m, SEED);
+    sr_growth *g = growth_must(ctx, m, "numbers", "width=+16", false);
+    assert_int_equal(g->to->sizes.width, 2 * m->sizes.width);
+    sr_growth_fill(g, SEED);
+    const float *old =
+        m->params + m->schema.param[param_of(&m->schema, "liv.0.gate.weight")].offset;
+    const sr_param *p = &g->to->schema.param[param_of(&g->to->schema, "liv.0.gate.weight")];
+    const float *new = g->to->params + p->offset;
+    const int64_t n = m->sizes.width;
+    double aa = 0, ab = 0, bb = 0;
+    for (int64_t r = 0; 2 * r + 1 < p->rows; r++)
+        for (int64_t c = 0; c < n; c++) {
+            const double a = (double)new[2 * r * n + n + c], b = (double)old[(2 * r + 1) * n + c];
+            aa += a * a, ab += a * b, bb += b * b;
+        }
+    assert_true(aa > 0 && bb > 0);
+    assert_true(fabs(ab / sqrt(aa * bb)) < 5 / sqrt((double)(p->rows / 2 * n)));
+    sr_growth_destroy(&g);
+    sr_model_destroy(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_gains_are_means, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs_take_what_is_old, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_new_livs_draw_the_rest, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_zeros_have_no_size, make_context, free_context),
+        cmocka_unit_test_setup_teardown(test_numbers_are_new, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_old_generations, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_counts, make_context, free_context),
         cmocka_unit_test_setup_teardown(test_approximate_growth, make_context, free_context),

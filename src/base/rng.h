@@ -16,7 +16,8 @@ typedef enum sr_purpose {
     SR_FOR_GENOME = 4,   /* repair, mutation, crossover */
     SR_FOR_TEST = 5,
     SR_FOR_BOOTSTRAP = 6, /* stream = curve, index = resample and point */
-    SR_FOR_VERIFY = 7     /* tokens that two models are compared on */
+    SR_FOR_VERIFY = 7,    /* tokens that two models are compared on */
+    SR_FOR_GROWTH = 8     /* seeds of what growth leaves free */
 } sr_purpose;
 
 typedef struct sr_rng {

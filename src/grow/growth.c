@@ -3,6 +3,7 @@
 #include "grow/free_entries.h"
 
 #include "base/memory.h"
+#include "base/rng.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -356,6 +357,12 @@ void sr_growth_weights(const sr_growth *g, const float *from, float *to) {
     }
     for (int i = 0; i < g->to->schema.count; i++)
         if (g->tensor[i].from == NULL && !is_silent(g, i)) sr_copy_alike(g, i, from, to);
+}
+
+void sr_growth_fill(const sr_growth *g, uint64_t seed) {
+    const sr_rng own = {seed, SR_FOR_GROWTH, 0};
+    sr_model_init(g->to, sr_rng_u64(own, 0));
+    sr_growth_weights(g, g->from->params, g->to->params);
 }
 
 bool sr_grown_from_old(const sr_grown_tensor *t, int64_t index) {

@@ -64,6 +64,10 @@ int64_t sr_heads_fit(int64_t heads, int64_t kv_heads, int64_t new_heads, int64_t
 /* Weights: old entries copied; new ones zero, the mean of old ones, or as they are in `to`, which
  * sr_model_init() has filled. */
 void sr_growth_weights(const sr_growth *growth, const float *from, float *to);
+/* The same, into to->params, which are allocated, from from->params. What is free is drawn from
+ * `seed`, and is not what a new model of that seed begins with: else a new coordinate would often
+ * repeat the beginnings of an old one. */
+void sr_growth_fill(const sr_growth *growth, uint64_t seed);
 /* Moments of the optimiser: old entries copied (nothing is rescaled), new ones zero. */
 void sr_growth_moments(const sr_growth *growth, const float *from, float *to);
 /* Which growth made each entry: old ones copied (0 where `from` is NULL), new ones `generation`. */

@@ -199,9 +199,8 @@ static sartor_status plan(job *j, sr_growth **growth) {
 
 static sartor_status fill(job *j, const sr_growth *g) {
     SR_TRY(sr_model_allocate(j->ctx, g->to));
-    sr_model_init(g->to, j->options->seed);
+    sr_growth_fill(g, j->options->seed);
     SR_TRY(go_on(j));
-    sr_growth_weights(g, j->model->params, g->to->params);
     const sartor_grow_options *o = j->options;
     if (j->before.m == NULL) return SARTOR_OK;
     sr_generation born = sr_generation_with(o->new_rate, o->new_warmup, o->freeze_old);

@@ -61,8 +61,7 @@ static sartor_status carry_over(sartor_context *ctx, const sr_growth *g, const s
     sr_trainer *t = next->trainer;
     const uint64_t seed = seed_of(settings, record);
     sr_logit_difference d;
-    sr_model_init(g->to, seed);
-    sr_growth_weights(g, old->model->params, g->to->params);
+    sr_growth_fill(g, seed);
     sr_growth_moments(g, old->m, t->m);
     sr_growth_moments(g, old->v, t->v);
     sr_growth_generations(g, old->generation, (uint8_t)record->births.count, t->generation);
