@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The experiments of docs/results/growth.md; every step can be killed and started again, and what is
-# done is skipped. About two hours on 2 free cores.
+# done is skipped. About six hours on 2 free cores.
 #
 #     scripts/evidence-growth.sh [FOLDER] [PART...]     runs and text go there; default build/growth
 #
-# PARTs, all by default: small-1 small-2 small-3 (ff, width, layers at 0.3 M parameters, by seed),
-# axes-1 .. axes-3 (heads, value, key), large-1 .. large-3 (1 M parameters), long-1 (0.3 M parameters,
-# 10 M tokens), search-0 .. search-2 (inherit), bias-0 .. bias-2 (what inheriting flatters).
+# PARTs, all by default: small-1 .. small-3 (ff, width, layers at 0.3 M parameters, by seed), axes-1 ..
+# axes-3 (heads, value, key), large-1 .. large-3 (1 M parameters), long-1, long-2 (0.3 M parameters, 10 M
+# tokens), rates-1 (0.3 M at twice the learning rate), search-0 .. search-2 (inherit), bias-0 .. bias-2
+# (what inheriting flatters).
 # Two runs at a time (JOBS=2), four at most. Raw results, curves thinned to a hundred points, land in
 # docs/results/growth/.
 set -euo pipefail
@@ -223,16 +224,26 @@ from_scratch() {
 part_small() {
     shape=(4 64 352) rate=3e-3 budget=2930
     local drawn='' others=''
-    if [ "$seed" -eq 1 ]; then drawn=drawn others='stacked rate2 rate4 warm50'; fi
+    if [ "$seed" -eq 1 ]; then drawn=drawn others='rate4 warm50'; fi
     together \
         "from_scratch small-scratch-100-$seed scratch $budget" \
         "rule small ff grown" \
         "rule small layers grown" \
         "rule small width grown" \
         "from_scratch small-scratch-150-$seed scratch $((budget * 3 / 2))" \
-        "rule small ff copy none $drawn" \
-        "rule small layers stack none $drawn $others" \
-        "rule small width copy none $drawn"
+        "rule small ff copy none rate2 $drawn" \
+        "rule small layers stack stacked none rate2 $drawn $others" \
+        "rule small width copy none rate2 $drawn"
+}
+
+# At twice the rate: is 3e-3 too low for scratch, and what does that decide?
+part_rates() {
+    shape=(4 64 352) rate=6e-3 budget=2930
+    together \
+        "from_scratch rates-scratch-100-$seed scratch $budget" \
+        "rule rates ff grown none" \
+        "rule rates layers grown stack none" \
+        "rule rates width grown none"
 }
 
 # Long enough for a small model to fall behind.
@@ -307,7 +318,7 @@ together() {
 text
 if [ $# -gt 0 ]; then shift; fi
 [ $# -gt 0 ] || set -- small-1 small-2 small-3 axes-1 axes-2 axes-3 \
-    large-1 large-2 large-3 long-1 search-0 search-1 search-2 bias-0 bias-1 bias-2
+    large-1 large-2 large-3 long-1 long-2 rates-1 search-0 search-1 search-2 bias-0 bias-1 bias-2
 for part in "$@"; do
     seed=${part##*-}
     "part_${part%-*}"

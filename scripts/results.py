@@ -1,5 +1,6 @@
-"""What the scripts that summarise experiments share: raw answers in, Markdown tables out."""
+"""What the scripts that summarise experiments share: raw answers in, Markdown tables out, ranks."""
 import json
+import math
 import os
 
 
@@ -18,3 +19,16 @@ def table(head, rows):
     for row in rows:
         print("| " + " | ".join(str(x) for x in row) + " |")
     print()
+
+
+def ranks(x):
+    """From 1; equal values share their mean rank."""
+    return [sum(w < v for w in x) + (sum(w == v for w in x) + 1) / 2 for v in x]
+
+
+def spearman(a, b):
+    """Pearson's coefficient of the ranks; NaN where all are equal."""
+    mean = (len(a) + 1) / 2
+    a, b = [v - mean for v in ranks(a)], [v - mean for v in ranks(b)]
+    size = math.sqrt(sum(v * v for v in a) * sum(v * v for v in b))
+    return sum(v * w for v, w in zip(a, b)) / size if size > 0 else math.nan

@@ -13,7 +13,7 @@ import os
 import statistics
 import sys
 
-from results import read, table
+from results import read, spearman, table
 
 WATCHED = 200  # steps before and behind growth that are compared one by one
 
@@ -246,6 +246,8 @@ def print_bias(folder):
         table(("trial", "in the search", "from random weights", "difference", "test"), rows)
         scale = read(folder, f"search-inherit-{seed}.json")["settings"]["scale"]
         mine = [x for x in members if not x["baseline"]]
+        order = spearman([x["search"]["bpb"] for x in mine], [x["validation"]["mean"] for x in mine])
+        print(f"Spearman: {order:.2f}")
         for label, bits in (("in the search", [x["search"]["bpb"] for x in mine]),
                             ("from random weights", [x["validation"]["mean"] for x in mine])):
             volume = hypervolume([(b, x["params"]) for b, x in zip(bits, mine)], scale)
@@ -339,7 +341,7 @@ def main():
     folder = arguments[0] if arguments else os.path.join(
         os.path.dirname(os.path.abspath(__file__)), "..", "docs", "results", "growth")
     runs = read_runs(folder)
-    for scale in ("small", "axes", "large", "long"):
+    for scale in ("small", "axes", "large", "long", "rates"):
         if any(key[0] == scale for key in runs):
             print(f"{scale}\n")
             print_finals(runs, scale)

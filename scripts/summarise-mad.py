@@ -9,7 +9,7 @@ import sys
 import numpy as np
 
 import results
-from results import table
+from results import spearman, table
 
 FOLDER = sys.argv[1] if len(sys.argv) > 1 else os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "..", "docs", "results", "mad")
@@ -30,19 +30,6 @@ RESAMPLES = 10000
 
 def read(name):
     return results.read(FOLDER, name)
-
-
-def ranks(x):
-    """From 1; equal values share their mean rank."""
-    x = np.asarray(x, float)
-    return np.array([(x < v).sum() + ((x == v).sum() + 1) / 2 for v in x])
-
-
-def spearman(a, b):
-    """Pearson's coefficient of the ranks; NaN where all are equal."""
-    a, b = ranks(a) - (len(a) + 1) / 2, ranks(b) - (len(b) + 1) / 2
-    size = np.sqrt((a * a).sum() * (b * b).sum())
-    return (a * b).sum() / size if size > 0 else np.nan
 
 
 def kendall(a, b):
