@@ -156,12 +156,16 @@ PLAN
     touch "$out/done"
 }
 
-# grown METHOD NAME SMALL: continues the small model by a method; stacked, rateX and warmN: `grow` with
+# grown METHOD NAME SMALL: continues the small model by a method; stacked, rateX, rateXwN and warmN: `grow` with
 # options of its own.
 grown() {
     local method=$1 name=$2 small=$3 out=$folder/$2 options=()
     [ -f "$results/$name.json" ] && return 0
     case $method in
+    rate*w*)
+        options=("${method#rate}")
+        options=(--new-rate "${options[0]%w*}" --new-warmup "${options[0]#*w}")
+        ;;
     rate*) options=(--new-rate "${method#rate}") ;;
     warm*) options=(--new-warmup "${method#warm}") ;;
     stacked) options=(--new-livs stacked) ;;
@@ -233,7 +237,7 @@ part_small() {
         "from_scratch small-scratch-150-$seed scratch $((budget * 3 / 2))" \
         "rule small ff copy none rate2 $drawn" \
         "rule small layers stack stacked none rate2 $drawn $others" \
-        "rule small width copy none rate2 $drawn"
+        "rule small width copy none rate2 rate2w400 $drawn"
 }
 
 # At twice the rate: is 3e-3 too low for scratch, and what does that decide?
@@ -249,11 +253,13 @@ part_rates() {
 # Long enough for a small model to fall behind.
 part_long() {
     shape=(4 64 352) rate=3e-3 budget=9766
+    local others=''
+    if [ "$seed" -eq 1 ]; then others=rate2w400; fi
     together \
         "from_scratch long-scratch-100-$seed scratch $budget" \
         "rule long ff grown none" \
         "rule long layers grown stack none" \
-        "rule long width grown none" \
+        "rule long width grown none $others" \
         "from_scratch long-scratch-150-$seed scratch $((budget * 3 / 2))"
 }
 
@@ -269,11 +275,13 @@ part_axes() {
 
 part_large() {
     shape=(6 96 512) rate=2e-3 budget=3906
+    local others=''
+    if [ "$seed" -eq 1 ]; then others=rate2w400; fi
     together \
         "from_scratch large-scratch-100-$seed scratch $budget" \
         "rule large ff grown copy none" \
         "rule large layers grown stack none" \
-        "rule large width grown copy none" \
+        "rule large width grown copy none $others" \
         "from_scratch large-scratch-150-$seed scratch $((budget * 3 / 2))"
 }
 

@@ -204,3 +204,15 @@ bool growth_has_axis(const sr_model *m, sr_axis_kind kind) {
         if (m->units[i].size.axis[kind] > 0) return true;
     return kind == SR_AXIS_MODEL;
 }
+
+int growth_param(const sr_schema *s, const char *name) {
+    const int i = sr_schema_find(s, name);
+    if (i < 0) fail_msg("no tensor %s", name);
+    return i;
+}
+
+const float *growth_tensor(const sr_model *m, const char *name, int64_t *n) {
+    const sr_param *p = &m->schema.param[growth_param(&m->schema, name)];
+    *n = p->rows * p->cols;
+    return m->params + p->offset;
+}

@@ -49,6 +49,10 @@ void growth_expect_same(sartor_context *ctx, sr_model *a, sr_model *b, const cha
 void growth_expect_same_steps(sartor_context *ctx, sr_model *a, sr_model *b, const char *what,
                               const char *request);
 
+/* A tensor by name, which must be there: its number; its weights and how many there are. */
+int growth_param(const sr_schema *schema, const char *name);
+const float *growth_tensor(const sr_model *model, const char *name, int64_t *n);
+
 /* Random tokens; ids and targets of tests. */
 void growth_tokens(int32_t *ids, int64_t n, int64_t vocab, uint64_t seed);
 

@@ -23,12 +23,6 @@ static int free_context(void **state) {
     return 0;
 }
 
-static int param_of(const sr_schema *s, const char *name) {
-    const int i = sr_schema_find(s, name);
-    if (i < 0) fail_msg("no tensor %s", name);
-    return i;
-}
-
 static int64_t size_of(const sr_param *p) { return p->rows * p->cols; }
 
 /* Gains, and other constants that multiply a coordinate: new ones are the mean of the old ones. */
@@ -54,8 +48,8 @@ static void test_gains_are_means(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sr_model *m = growth_model(ctx, cases[i].arch, &growth_sizes);
         sr_growth *g = growth_must(ctx, m, cases[i].arch, cases[i].request, false);
-        const sr_param *old = &m->schema.param[param_of(&m->schema, cases[i].name)];
-        const int param = param_of(&g->to->schema, cases[i].name);
+        const sr_param *old = &m->schema.param[growth_param(&m->schema, cases[i].name)];
+        const int param = growth_param(&g->to->schema, cases[i].name);
         const sr_param *new = &g->to->schema.param[param];
         double sum = 0;
         for (int64_t k = 0; k < size_of(old); k++) sum += (double)m->params[old->offset + k];
@@ -77,7 +71,7 @@ static void test_gains_are_means(void **state) {
 }
 
 static const float *values(const sr_model *m, const char *name, int64_t *n) {
-    const sr_param *p = &m->schema.param[param_of(&m->schema, name)];
+    const sr_param *p = &m->schema.param[growth_param(&m->schema, name)];
     *n = size_of(p);
     return m->params + p->offset;
 }
@@ -143,10 +137,10 @@ static void test_new_livs_draw_the_rest(void **state) {
 static void test_zeros_have_no_size(void **state) {
     (void)state;
     sr_model *m = growth_model(ctx, "Mamba-2", &growth_sizes);
-    const sr_param *old = &m->schema.param[param_of(&m->schema, "liv.0.out.weight")];
+    const sr_param *old = &m->schema.param[growth_param(&m->schema, "liv.0.out.weight")];
     memset(m->params + old->offset, 0, (size_t)size_of(old) * sizeof *m->params);
     sr_growth *g = growth_must(ctx, m, "Mamba-2", "heads=+2", false);
-    const int param = param_of(&g->to->schema, "liv.0.out.weight");
+    const int param = growth_param(&g->to->schema, "liv.0.out.weight");
     const sr_param *new = &g->to->schema.param[param];
     /* nothing else than the new entries is there */
     const double share = (double)(size_of(new) - size_of(old)) / (double)size_of(new),
@@ -263,7 +257,7 @@ static void test_approximate_growth(void **state) {
         sr_model *m = growth_model(ctx, cases[i].arch, &growth_sizes);
         sr_growth *g = growth_must(ctx, m, cases[i].arch, cases[i].request, true);
         uint8_t *entry = growth_entries(g);
-        const int param = param_of(&g->to->schema, cases[i].name);
+        const int param = growth_param(&g->to->schema, cases[i].name);
         const sr_param *p = &g->to->schema.param[param];
         int64_t place[SR_MAX_AXES], fresh = 0;
         assert_false(g->exact);
@@ -293,8 +287,8 @@ static void test_numbers_are_new(void **state) {
     assert_int_equal(g->to->sizes.width, 2 * m->sizes.width);
     sr_growth_fill(g, SEED);
     const float *old =
-        m->params + m->schema.param[param_of(&m->schema, "liv.0.gate.weight")].offset;
-    const sr_param *p = &g->to->schema.param[param_of(&g->to->schema, "liv.0.gate.weight")];
+        m->params + m->schema.param[growth_param(&m->schema, "liv.0.gate.weight")].offset;
+    const sr_param *p = &g->to->schema.param[growth_param(&g->to->schema, "liv.0.gate.weight")];
     const float *new = g->to->params + p->offset;
     const int64_t n = m->sizes.width;
     double aa = 0, ab = 0, bb = 0;

@@ -24,19 +24,7 @@ static int free_context(void **state) {
     return 0;
 }
 
-static int param_of(const sr_schema *s, const char *name) {
-    const int i = sr_schema_find(s, name);
-    if (i < 0) fail_msg("no tensor %s", name);
-    return i;
-}
-
 static int64_t size_of(const sr_param *p) { return p->rows * p->cols; }
-
-static const float *values(const sr_model *m, const char *name, int64_t *n) {
-    const sr_param *p = &m->schema.param[param_of(&m->schema, name)];
-    *n = size_of(p);
-    return m->params + p->offset;
-}
 
 /* Old pairs turn as they did; of a spread table the new ones turn as in a new model of that size,
  * of an extended one ever more slowly, by the ratio of the last two. */
@@ -54,7 +42,7 @@ static void test_rotations(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sr_model *m = growth_model(ctx, cases[i].arch, &growth_sizes);
         sr_growth *g = growth_must(ctx, m, cases[i].arch, cases[i].request, false);
-        const float *table = values(g->to, cases[i].table, &n);
+        const float *table = growth_tensor(g->to, cases[i].table, &n);
         assert_int_equal(n, cases[i].pairs);
         for (int64_t k = 0; k < n; k++) {
             /* of 4 channels: 1, 1/100; of 12: 10000^(-k/6) */
@@ -72,7 +60,7 @@ static void test_rotations(void **state) {
     sr_model *m = growth_model(ctx, "SA-1", &sizes);
     sr_growth *g = growth_must(ctx, m, "one pair", "key=4 rotation=extend", false),
               *again = growth_must(ctx, g->to, "one pair", "key=+2", false);
-    const float *table = values(again->to, "liv.0.rope.freq", &n);
+    const float *table = growth_tensor(again->to, "liv.0.rope.freq", &n);
     assert_int_equal(n, 3);
     for (int64_t k = 0; k < n; k++)
         assert_true(fabs((double)table[k] / pow(1e-4, (double)k) - 1) < 1e-6);

@@ -85,13 +85,6 @@ static void test_free_sizes(void **state) {
     sr_model_destroy(&m);
 }
 
-static const float *tensor(const sr_model *m, const char *name, int64_t *n) {
-    const int i = sr_schema_find(&m->schema, name);
-    assert_true(i >= 0);
-    *n = m->schema.param[i].rows * m->schema.param[i].cols;
-    return m->params + m->schema.param[i].offset;
-}
-
 /* New LIVs copy old ones of their class in turn, whatever lies between them. */
 static void test_new_livs_copy(void **state) {
     (void)state;
@@ -104,7 +97,8 @@ static void test_new_livs_copy(void **state) {
     sr_growth *g = growth_must(ctx, m, "copies", "livs=SA-1,GMemless,SA-1@1", false);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         int64_t n, same;
-        const float *a = tensor(g->to, pairs[i][0], &n), *b = tensor(g->to, pairs[i][1], &same);
+        const float *a = growth_tensor(g->to, pairs[i][0], &n),
+                    *b = growth_tensor(g->to, pairs[i][1], &same);
         assert_int_equal(n, same);
         assert_memory_equal(a, b, (size_t)n * sizeof *a);
     }
@@ -128,15 +122,15 @@ static void test_new_livs_fit(void **state) {
                             sizeof g->to->units[i].size);
     growth_expect_same(ctx, m, g->to, "new LIVs", "as large", false);
     int64_t n, same;
-    const float *a = tensor(g->to, "liv.2.rope.freq", &n),
-                *b = tensor(g->to, "liv.0.rope.freq", &same);
+    const float *a = growth_tensor(g->to, "liv.2.rope.freq", &n),
+                *b = growth_tensor(g->to, "liv.0.rope.freq", &same);
     assert_int_equal(n, same);
     assert_memory_equal(a, b, (size_t)n * sizeof *a);
     sr_growth_destroy(&g);
     sr_growth_destroy(&first);
     sr_growth *both = growth_must(ctx, m, "at once", "ff=+7 livs=GMemless@end", false);
-    a = tensor(both->to, "liv.3.gate.weight", &n);
-    b = tensor(both->to, "liv.1.gate.weight", &same);
+    a = growth_tensor(both->to, "liv.3.gate.weight", &n);
+    b = growth_tensor(both->to, "liv.1.gate.weight", &same);
     const int64_t old = m->units[1].size.axis[SR_AXIS_FF] * m->sizes.width;
     assert_int_equal(n, same);
     assert_memory_equal(a, b, (size_t)old * sizeof *a);
@@ -218,8 +212,8 @@ static void test_became_experts(void **state) {
     sr_model *m = growth_model(ctx, "SA-1 GEGLU MoE-MLP-Shared", &growth_sizes);
     sr_growth *g =
         growth_must(ctx, m, "routers", "to=1.1.1.1.1-86.1.1.1.1-86.1.1.1.1 ff=+1", false);
-    const float *a = tensor(g->to, "liv.1.router.weight", &n),
-                *b = tensor(g->to, "liv.2.router.weight", &same);
+    const float *a = growth_tensor(g->to, "liv.1.router.weight", &n),
+                *b = growth_tensor(g->to, "liv.2.router.weight", &same);
     assert_int_equal(n, same);
     for (int64_t k = 0; k < n; k++) assert_true(fabs((double)(a[k] - b[k])) > 0);
     sr_growth_destroy(&g);
@@ -227,7 +221,7 @@ static void test_became_experts(void **state) {
     m = growth_model(ctx, "SA-1 GEGLU", &growth_sizes);
     g = growth_must(ctx, m, "stacked", "to=1.1.1.1.1-70.1.1.1.1-85.1.1.1.1 new-livs=stacked",
                     false);
-    a = tensor(g->to, "liv.2.out.weight", &n);
+    a = growth_tensor(g->to, "liv.2.out.weight", &n);
     for (int64_t k = 0; k < n; k++) assert_true(a[k] == 0);
     sr_growth_destroy(&g);
     sr_model_destroy(&m);
