@@ -159,14 +159,11 @@ PLAN
 # grown METHOD NAME SMALL: continues the small model by a method; stacked, rateX, rateXwN and warmN: `grow` with
 # options of its own.
 grown() {
-    local method=$1 name=$2 small=$3 out=$folder/$2 options=()
+    local method=$1 name=$2 small=$3 out=$folder/$2 options=() faster=${1#rate}
     [ -f "$results/$name.json" ] && return 0
     case $method in
-    rate*w*)
-        options=("${method#rate}")
-        options=(--new-rate "${options[0]%w*}" --new-warmup "${options[0]#*w}")
-        ;;
-    rate*) options=(--new-rate "${method#rate}") ;;
+    rate*w*) options=(--new-rate "${faster%w*}" --new-warmup "${faster#*w}") ;;
+    rate*) options=(--new-rate "$faster") ;;
     warm*) options=(--new-warmup "${method#warm}") ;;
     stacked) options=(--new-livs stacked) ;;
     esac

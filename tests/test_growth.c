@@ -1,5 +1,6 @@
 /* Growth keeps what a model computes: every class, every axis, odd sizes, any order; the way back,
  * moments, and what is refused. */
+#include "context_tools.h"
 #include "growth_tools.h"
 
 #include "base/rng.h"
@@ -12,19 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static sartor_context *ctx;
-
-static int make_context(void **state) {
-    (void)state;
-    ctx = sartor_context_create();
-    return ctx == NULL;
-}
-static int free_context(void **state) {
-    (void)state;
-    sartor_context_destroy(&ctx);
-    return 0;
-}
 
 static bool is_fixed(const sr_model *m, sr_axis_kind kind) {
     for (int i = 0; i < m->genome.n; i++)

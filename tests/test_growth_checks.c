@@ -1,5 +1,6 @@
 /* What sr_growth_create() refuses, or tells to change the function, when it is called with sizes
  * and origins that no request makes: a file that says what it grew from is such a caller. */
+#include "context_tools.h"
 #include "growth_tools.h"
 
 #include <setjmp.h>
@@ -9,19 +10,6 @@
 #include <cmocka.h>
 
 enum { LIVS = 4 };
-
-static sartor_context *ctx;
-
-static int make_context(void **state) {
-    (void)state;
-    ctx = sartor_context_create();
-    return ctx == NULL;
-}
-static int free_context(void **state) {
-    (void)state;
-    sartor_context_destroy(&ctx);
-    return 0;
-}
 
 /* Arguments of a growth that adds nothing to the model. */
 typedef struct arguments {

@@ -1,5 +1,6 @@
 /* What growth puts into new entries, number by number. The other tests of growth see that the
  * function stays and that what is new learns, which several fillings would allow. */
+#include "context_tools.h"
 #include "growth_tools.h"
 
 #include <math.h>
@@ -9,19 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static sartor_context *ctx;
-
-static int make_context(void **state) {
-    (void)state;
-    ctx = sartor_context_create();
-    return ctx == NULL;
-}
-static int free_context(void **state) {
-    (void)state;
-    sartor_context_destroy(&ctx);
-    return 0;
-}
 
 static int64_t size_of(const sr_param *p) { return p->rows * p->cols; }
 

@@ -1,5 +1,6 @@
 /* Heads and the rotation of their keys: how many there are after a growth, how their pairs turn,
  * and that a second growth keeps what the first has chosen. */
+#include "context_tools.h"
 #include "growth_tools.h"
 
 #include "base/rng.h"
@@ -10,19 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static sartor_context *ctx;
-
-static int make_context(void **state) {
-    (void)state;
-    ctx = sartor_context_create();
-    return ctx == NULL;
-}
-static int free_context(void **state) {
-    (void)state;
-    sartor_context_destroy(&ctx);
-    return 0;
-}
 
 static int64_t size_of(const sr_param *p) { return p->rows * p->cols; }
 

@@ -1,5 +1,6 @@
 /* What new LIVs of a grown model begin with, and that they change nothing: drawn in the size of
  * trained weights, copies of old LIVs of their class and as large, silent or stacked. */
+#include "context_tools.h"
 #include "growth_tools.h"
 
 #include <math.h>
@@ -10,19 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static sartor_context *ctx;
-
-static int make_context(void **state) {
-    (void)state;
-    ctx = sartor_context_create();
-    return ctx == NULL;
-}
-static int free_context(void **state) {
-    (void)state;
-    sartor_context_destroy(&ctx);
-    return 0;
-}
 
 /* New LIVs of every class, at the start, in the middle and at the end. */
 static void test_new_livs(void **state) {

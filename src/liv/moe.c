@@ -27,7 +27,11 @@
 #define ROUTER_BIAS (sr_slot)(SR_SLOT_OWN + 1)
 enum { SHARED_GATE, SHARED_ROUTER }; /* in the order of sr_family_features() */
 
-static bool has_shared_expert(const sr_class *class_) { return class_->code.featurizer == 23; }
+enum { SHARED_EXPERT = 23 }; /* featurizer */
+
+static bool has_shared_expert(const sr_class *class_) {
+    return class_->code.featurizer == SHARED_EXPERT;
+}
 
 static sartor_status sizes(sartor_context *ctx, const sr_class *class_, const sr_sizes *model,
                            sr_unit_sizes *unit) {
